@@ -100,7 +100,7 @@ class Plugin(External):
         return found
 
     def imported(self) -> object:
-        """What the declaration names; importing it runs the code of its module."""
+        """The object that the declaration names; importing it runs the code of its module."""
         where = self.declared.rpartition(":")[0]
         try:
             module = importlib.import_module(where) if self.file is None else _of_file(self.file)

@@ -1,4 +1,4 @@
-"""What shells complete behind `hdas` and the other programs, from the same declarations as help."""
+"""Shell completion for `hdas` and the other programs, from the same declarations as help."""
 
 from __future__ import annotations
 

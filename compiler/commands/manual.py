@@ -69,7 +69,7 @@ def spelled(item: Option) -> str:
 
 
 def explained(item: Option) -> str:
-    """What an option is for, and what holds without it."""
+    """The purpose of an option, and its default."""
     return f"{item.help} (default: {item.otherwise})" if item.flags else item.help
 
 

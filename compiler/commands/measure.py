@@ -140,7 +140,7 @@ def _range(space: Elaborated, table: Table, how: Conditions) -> tuple[str, float
 
 
 def _answer(out: Path | None, table: Table, ranges: Sequence[tuple[str, float, float, float | None]]) -> Measured:
-    """What was measured."""
+    """The answer of the command: the measured latencies."""
     from .answers import Measured
 
     return Measured(

@@ -91,7 +91,7 @@ class Search(Command):
         return OK
 
     def _say_end(self, folder: Path) -> None:
-        """What was found, what it costs, how sure it is, and what to do next."""
+        """Print the result, its costs, how certain it is, and what to do next."""
         from compiler.run_report.ending import ending
         from compiler.run_report.reading import run_of
 
@@ -125,7 +125,7 @@ class Search(Command):
 
 
 def _answer(run: Run, folder: Path) -> Searched:
-    """What a search found."""
+    """The answer of the command: the result of a search."""
     from compiler.searcher.run_files import DERIVED, RUNNER_UP
 
     from .answers import Searched

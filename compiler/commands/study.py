@@ -135,7 +135,7 @@ class StudyFiles(Command):
 
 
 def _answer(folder: Path, rows: Sequence[Row], failed: Sequence[str]) -> Studied:
-    """What came out."""
+    """The answer of the command: the results of a study."""
     from .answers import Combination, Mean, Studied
 
     made = [

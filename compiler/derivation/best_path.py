@@ -21,7 +21,7 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import BestPath, By, Derivation
 from compiler.util.errors import UsageError
 
-from .strongest import strongest, worth_of_being_taken
+from .strongest import pick_bonus, strongest
 
 Alphas = Mapping[str, Sequence[float]]
 
@@ -111,7 +111,7 @@ def _precedence(decision: Decision, item: int | None) -> int:
 def _log_probabilities(
     decisions: Mapping[str, Decision], path: str, alphas: Alphas, by: By
 ) -> tuple[float, list[float]]:
-    """Of a decision, and of each of its items; they add up to that of what it takes.
+    """The log-probabilities of a decision and of its items; they add up to that of the items it takes.
 
     A pick between menus counts in the probabilities of its menus.
     """
@@ -120,7 +120,7 @@ def _log_probabilities(
         menus = [menu or "" for menu in decision.candidates]
         strengths = [_log_probabilities(decisions, menu, alphas, by)[1] for menu in menus]
         usable = [list(compress(found, decisions[m].derivable)) for m, found in zip(menus, strengths, strict=True)]
-        return 0.0, [worth_of_being_taken(decision, usable)] * len(decision.items)
+        return 0.0, [pick_bonus(decision, usable)] * len(decision.items)
     values = [float(value) for value in alphas[decision.path]]
     if decision.independent:
         return -sum(_log_sum_exp([0.0, value]) for value in values), values

@@ -1,4 +1,4 @@
-"""Which nodes of two networks of one structure are the same: they have other names, maybe other widths."""
+"""The corresponding nodes of two networks of one structure, whose names, and maybe widths, differ."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _elaborated(space: Elaborated) -> Elaborated:
 
 
 def _kept(space: Elaborated, network: Elaborated, path: str) -> tuple[int, ...]:
-    """Which items of a decision of the space are those of the discrete network."""
+    """The items of a decision of the space that the discrete network has, by index."""
     if path not in space.decisions:
         raise DifferentDecisionsError(f"'{path}' is decided in the discrete network only")
     kept = tuple(index for index, derivable in enumerate(space.decisions[path].derivable) if derivable)

@@ -1,4 +1,4 @@
-"""Which nodes of a space exist once its decisions are made; the rule is that of `compiler.ir.existence`.
+"""The nodes of a space that exist once its decisions are made; the rule is that of `compiler.ir.existence`.
 
 `absent` follows it from the inputs on: under `prune` a pick may take nothing, and what reads it is
 missing too. `existing` follows it from the output back: lines exist unless they lie past the end of their family; what

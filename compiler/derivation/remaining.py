@@ -1,4 +1,4 @@
-"""What remains undecided in a smaller space: of each choice some of its items, of each pick all candidates."""
+"""The decisions of a smaller space: each choice keeps some of its items, each pick all candidates."""
 
 from __future__ import annotations
 

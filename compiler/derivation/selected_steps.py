@@ -122,7 +122,7 @@ class Paths:
         return not isinstance(payload, Weigh) or payload.index in chosen[payload.decision]
 
     def _row(self, index: int) -> dict[tuple[int, ...], int]:
-        """Which source of a mix an assignment takes."""
+        """The source of a mix that an assignment takes."""
         if index not in self._rows:
             payload = self.nodes[index].payload
             assert isinstance(payload, Mix)
@@ -232,7 +232,7 @@ class _Taken(Existence):
         return source
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
-        """Its sources are the selected items."""
+        """The sources of a mixture here are the selected items."""
         return all(sources)
 
 

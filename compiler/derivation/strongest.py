@@ -64,12 +64,12 @@ def _count(decision: Decision, strengths: Sequence[float], over: float | None) -
     if over is None and decision.independent:
         wanted = sum(strength > 0 for strength in strengths)
     else:
-        wanted = sum(strength >= floor(decision, over) for strength in strengths)
+        wanted = sum(strength >= least_strength(decision, over) for strength in strengths)
     return min(max(wanted, decision.least), decision.most)
 
 
-def floor(decision: Decision, over: float | None) -> float:
-    """The strength from which on a pick takes an item, where its bounds let it."""
+def least_strength(decision: Decision, over: float | None) -> float:
+    """The least strength of an item that a pick takes, where its bounds allow."""
     if over is None:
         return 0.0 if decision.independent else -math.inf
     if decision.independent:
@@ -77,8 +77,8 @@ def floor(decision: Decision, over: float | None) -> float:
     return math.log(over) if over else -math.inf
 
 
-def worth_of_being_taken(decision: Decision, menus: Sequence[Sequence[float]], over: float | None = None) -> float:
-    """What a pick of menus adds to the score of each menu that it takes, so that its best number scores best.
+def pick_bonus(decision: Decision, menus: Sequence[Sequence[float]], over: float | None = None) -> float:
+    """The bonus of each menu that a pick takes in the score, by which the best number of menus scores best.
 
     A fixed number needs nothing. Where there is no mark, no menu is so weak that taking it would not score better.
 
@@ -89,12 +89,12 @@ def worth_of_being_taken(decision: Decision, menus: Sequence[Sequence[float]], o
     """
     if decision.least == decision.most:
         return 0.0
-    mark = floor(decision, over)
+    mark = least_strength(decision, over)
     return -mark if math.isfinite(mark) else 1.0 - min(strength for menu in menus for strength in menu)
 
 
 def _strength(decision: Decision, alphas: Sequence[float], by: By) -> float:
-    """That of the best item that can be derived."""
+    """The strength of the best item that can be derived."""
     values = list(alphas)
     if by is By.PROBABILITY:
         top = max(values)

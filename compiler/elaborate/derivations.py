@@ -96,7 +96,7 @@ def as_named_in(key: Key, expr: ast.Expr, inner: Key) -> ast.Expr:
 
 
 Order = Callable[[Sequence[Production]], Production]
-"""Which of several productions is tried next."""
+"""Given the productions that may be tried, the one that is tried next."""
 
 
 def derive(productions: Productions, key: Key, inputs: Shapes, order: Order, like: Taken | None = None) -> Derivation:
@@ -167,7 +167,7 @@ class FirstDerivation:
     externals: Externals
 
     def __call__(self, path: str, deferred: Deferred, inputs: Shapes) -> ast.Expr:
-        """What stands for a grammar.
+        """The expression that stands for a grammar.
 
         Raises:
             ElaborationError: nothing fits.

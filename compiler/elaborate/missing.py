@@ -1,4 +1,4 @@
-"""Which tensors of a text with `prune` some decisions leave out, while the text is still being read."""
+"""The tensors of a text with `prune` that some decisions leave out, while the text is still being read."""
 
 from __future__ import annotations
 

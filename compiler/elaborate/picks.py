@@ -70,7 +70,7 @@ class Picks:
         return Picked(path, weighted)
 
     def _bounds(self, expr: ast.Pick, count: int, path: str, frame: Frame) -> tuple[int, int]:
-        """Of so many candidates, how many are taken at least and at most."""
+        """The least and the most of ``count`` candidates that are taken."""
         match expr.count:
             case None:
                 return 0, count

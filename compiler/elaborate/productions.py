@@ -89,7 +89,7 @@ class Productions:
         self._known: dict[Key, tuple[Production, ...]] = {}
 
     def of(self, key: Key) -> tuple[Production, ...]:
-        """Those of a menu, in source order.
+        """The productions of a menu, in source order.
 
         Raises:
             ElaborationError: the menu has an error.
@@ -196,5 +196,5 @@ def _sorted(diagnostic: Diagnostic) -> Exception:
 
 
 def _nothing(hole: Deferred, inputs: Shapes) -> Shape:
-    """What fills holes where nothing is applied."""
+    """Fills holes where nothing is applied."""
     raise AssertionError("an expression of a production is read, not applied")

@@ -24,7 +24,7 @@ Term = tuple[Tensor, Span]
 
 
 NARROWER = "add zeros to what may be missing"
-"""What gives a concatenation the same width under all decisions."""
+"""The hint how a concatenation gets the same width under all decisions."""
 
 
 class TensorExpressions:

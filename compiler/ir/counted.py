@@ -1,4 +1,4 @@
-"""Which applications `count(Op)` counts: a name means what it means in the file where the statement stands."""
+"""The applications that `count(Op)` counts: the name is resolved in the file of the statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .primitives.base import Operator
 from .primitives.external import PREFIX
 
 Callee = Block | Operator
-"""What is applied: an operation, a cell, a stage; or a primitive."""
+"""The callee of an application: an operation, a cell, a stage; or a primitive."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What stands beside a text in an editor: the shapes of lines, and what a network or a section comes to."""
+"""Inlay hints and code lenses: the shapes of lines, and summaries of networks and sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each name of a text is, for editors that colour names by what they stand for (semantic tokens).
+"""Semantic tokens: the kind of each name of a text, by which editors colour names.
 
 A grammar of words cannot tell an operation from a parameter of the same spelling; what `mentions` knows can.
 """
@@ -34,7 +34,7 @@ MODIFIERS = (types.SemanticTokenModifiers.Definition, types.SemanticTokenModifie
 LEGEND = types.SemanticTokensLegend(
     [kind.value for kind in dict.fromkeys(KINDS.values())], [modifier.value for modifier in MODIFIERS]
 )
-"""What the numbers of tokens mean."""
+"""The legend of the numbers of tokens."""
 
 
 def tokens(document: Document) -> types.SemanticTokens:

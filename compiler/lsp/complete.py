@@ -1,4 +1,4 @@
-"""What may be written at a place: names, parameters, settings, their values, paths of files, words of the language.
+"""Completion at a place: names, parameters, settings, their values, paths of files, words of the language.
 
 The text is read from its beginning up to the place, so that it need not be right.
 """
@@ -88,7 +88,7 @@ STATEMENT = r"\s*(require|minimize|maximize)\b"
 
 
 def completions(document: Document, place: types.Position) -> list[types.CompletionItem]:
-    """What may stand at a place, each once."""
+    """The completions at a place, each once."""
     at = offset(document.source, place)
     here = before(document.source.text[:at])
     if "#" in re.sub(r'"[^"]*"', "", here.line):
@@ -158,7 +158,7 @@ def _methods(unit: Unit | None) -> Iterator[types.CompletionItem]:
 
 
 def _fields(unit: Unit, base: str) -> Iterator[types.CompletionItem]:
-    """What follows a dot: the definitions of a file that is used by a name, or the dimensions of a tensor."""
+    """The completions behind a dot: the definitions of a file used by an alias, or the dimensions of a tensor."""
     known = aliases(unit).get(base)
     if known is None:
         yield from (types.CompletionItem(name, kind=Kind.Field) for name in DIMENSIONS)

@@ -1,4 +1,4 @@
-"""What is wrong with a text, and quick fixes made of the hints."""
+"""The diagnostics of a text, and quick fixes made of their hints."""
 
 from __future__ import annotations
 

@@ -98,18 +98,18 @@ class Document:
 
     @property
     def every_diagnostic(self) -> tuple[Diagnostic, ...]:
-        """What is wrong, elaboration included."""
+        """All diagnostics of the text, those of elaboration included."""
         return tuple(in_order([*self.diagnostics, *self._compiled[1], *self._of_grammars]))
 
     @cached_property
     def _of_grammars(self) -> tuple[Diagnostic, ...]:
-        """What is wrong with items of grammars that are not in the first tree."""
+        """The diagnostics of items of grammars that are not in the first tree."""
         program = self.program
         return () if program is None else tuple(map(self.elaborations.here, of_program(program, TRIES)))
 
     @cached_property
     def occurrences(self) -> Occurrences:
-        """What each expression of the text became."""
+        """The occurrences of each expression of the text."""
         program = self.program
         return {} if program is None or self.unit is None else occurrences_of(program, self.elaborations.is_own)
 

@@ -1,4 +1,4 @@
-"""What an editor shows of the word under the pointer."""
+"""Hover texts: the documentation of the word under the pointer."""
 
 from __future__ import annotations
 

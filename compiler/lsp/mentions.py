@@ -15,7 +15,7 @@ from hdas_dsl.tree.words import element_of
 from hdas_dsl.units import Unit
 
 Meaning: TypeAlias = ast.Definition | ast.Param | ast.Binding | ast.Dim | ast.Phase | ast.Method | ast.Use
-"""What a name stands for."""
+"""The syntax that a name refers to."""
 
 
 OF_ITEMS = ("beside", "dropout")
@@ -27,7 +27,7 @@ QUOTING = ("until", "align")
 
 @dataclass(frozen=True)
 class Target:
-    """What a name refers to: the place of its definition, in a file."""
+    """The definition that a name refers to: its place in a file."""
 
     unit: Unit
     span: Span

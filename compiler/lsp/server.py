@@ -147,7 +147,7 @@ async def on_hover(params: types.HoverParams) -> types.Hover | None:
 
 @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", '"', "="]))
 def on_completion(params: types.CompletionParams) -> list[types.CompletionItem]:
-    """What may be written here."""
+    """The completions at a place."""
     return complete.completions(server.read(params.text_document.uri), params.position)
 
 
@@ -178,7 +178,7 @@ async def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
 
 @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
 def on_symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
-    """What the text consists of."""
+    """The outline of the text."""
     return navigate.symbols(server.read(params.text_document.uri))
 
 
@@ -199,7 +199,7 @@ def on_formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit
     types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
 )
 async def on_code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
-    """What a hint proposes."""
+    """The quick fixes of a range."""
     uri = params.text_document.uri
     document = server.read(uri)
     wrong = await asyncio.to_thread(lambda: document.every_diagnostic)
@@ -214,13 +214,13 @@ async def on_inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
 
 @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
 async def on_code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
-    """What a network, a search or a training comes to."""
+    """The summaries above networks, searches and trainings."""
     return await asyncio.to_thread(annotate.lenses, server.read(params.text_document.uri))
 
 
 @server.feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, colours.LEGEND)
 def on_semantic_tokens(params: types.SemanticTokensParams) -> types.SemanticTokens:
-    """What each name is."""
+    """The semantic tokens of the text."""
     return colours.tokens(server.read(params.text_document.uri))
 
 

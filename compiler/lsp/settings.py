@@ -24,7 +24,7 @@ MEANINGS: Mapping[str, str] = {
     "judge": "how good an architecture is that an explorer proposes",
     "rungs": "with which budgets an explorer judges, and which architectures go on",
     "confirm": "whether the best that an explorer judged are judged anew, with other seeds, before one is derived",
-    "unique": "which architectures are alike, so that an explorer judges one of them",
+    "unique": "the equivalence of which an explorer judges one architecture of each class",
     "order": "the order of the gradient of the architecture parameters",
     "edges": "whether the inputs of a sum have strengths of their own",
     "channels": "which share of the channels a mixture computes",
@@ -47,7 +47,7 @@ MEANINGS: Mapping[str, str] = {
     "aux_weight": "the weight of the loss of the auxiliary output",
     "label_smoothing": "how much of a label is given to the other classes",
 }
-"""What each setting of a section is for."""
+"""The purpose of each setting of a section."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _positional(word: type[Word], call: ast.Call, arg: ast.Arg) -> str:
 
 
 def setting_text(place: Place) -> str:
-    """What a setting, or a word, is: its meaning, default and values."""
+    """The documentation of a setting or a word: its meaning, default and values."""
     if place.word is not None:
         return f"`{form(place.word)}`\n\n{inspect.cleandoc(place.word.__doc__ or '')}"
     info = place.model.model_fields[place.name]

@@ -1,4 +1,4 @@
-"""What expressions of a text became when it was elaborated: shapes, costs, decisions."""
+"""The values of expressions of a text in its elaboration: shapes, costs, decisions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def networks_of(program: Program) -> list[Elaborated]:
 
 
 def occurrences_of(program: Program, is_own: Callable[[Source], bool]) -> Occurrences:
-    """What the expressions of a file became in the networks of its program; ``is_own`` tells its sources."""
+    """The occurrences of a file's expressions in the networks of its program; ``is_own`` tells its sources."""
     found: dict[tuple[int, int], list[Occurrence]] = {}
     for network in networks_of(program):
         same = settled(network)
@@ -82,7 +82,7 @@ def shapes(items: Iterable[Occurrence]) -> str:
 
 
 def derived(items: Iterable[Occurrence]) -> str:
-    """What is said behind a shape or a cost that is that of the first tree of a grammar; others may have another."""
+    """The remark on a shape or cost of the first tree of a grammar, since other trees may have another."""
     return " in the first tree" if any(item.derived for item in items) else ""
 
 

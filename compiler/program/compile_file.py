@@ -73,7 +73,7 @@ def compile_file(
 
 
 def checked(loader: Loader, instance: Instance | None) -> list[Diagnostic]:
-    """What is wrong with the texts that were loaded, before anything is elaborated."""
+    """The diagnostics of the loaded texts, before elaboration."""
     diagnostics = list(loader.diagnostics)
     if instance is not None:
         units = {id(instance.unit): instance.unit} | {id(u): u for u in loader.units.values() if u.shipped is None}

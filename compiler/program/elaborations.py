@@ -1,4 +1,4 @@
-"""What was elaborated for a text, which holds for its next state as long as what it was read from says the same.
+"""A cache of elaborations of a text, valid for its next state as long as all that they read is unchanged.
 
 An editor asks what is wrong with a text after every keystroke. Most keystrokes change a setting or a comment, and
 elaboration depends on neither: it reads definitions, the files that are used, and the arguments of a network.
@@ -72,7 +72,7 @@ class Elaborations:
         externals: Externals = NO_PLUGINS,
         building: Building = AS_WRITTEN,
     ) -> tuple[Elaborated | None, list[Diagnostic]]:
-        """What `elaborate` says of a network that is called."""
+        """The result of `elaborate` for a network call."""
         try:
             key = (self._value(call.function), self._arguments(call.args), relaxed_copies, id(externals), building)
         except _NoKeyError:
@@ -157,7 +157,7 @@ class Elaborations:
 
 
 def _last(earlier: Mapping[_Key, _Found], later: Mapping[_Key, _Found]) -> dict[_Key, _Found]:
-    """What was found last, and what a step back in an editor would ask for again."""
+    """The last results, and those that an undo in an editor would need again."""
     known = {**{key: found for key, found in earlier.items() if key not in later}, **later}
     return dict(list(known.items())[-MOST:])
 

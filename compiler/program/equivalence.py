@@ -76,7 +76,7 @@ PRUNED = Equivalence("pruned", dead=Dead.UNCONNECTED)
 """Isomorphic after everything is gone that lies on no way from an input to the output."""
 
 FUNCTIONAL = Equivalence("functional", Identity.TRANSPARENT, Zero.VANISHING, Dead.UNREAD, Sums.FLAT)
-"""They compute the same for some weights, as far as identities, zeros, sums and what is not read show it."""
+"""Equal functions for some weights, as far as identities, zeros, sums and unread lines show it."""
 
 KNOWN = {item.name: item for item in (ISOMORPHIC, PRUNED, FUNCTIONAL)}
 

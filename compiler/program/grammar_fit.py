@@ -1,4 +1,4 @@
-"""Which searches suit a network with grammars: those that draw architectures and judge each by itself."""
+"""The searches that suit a network with grammars: those that draw architectures and judge each by itself."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> 
 
 
 def _alignment(space: Elaborated, word: AlignInstances, span: Span) -> Iterator[Diagnostic]:
-    """What is compared are instances of a cell that stands in several places."""
+    """`align` compares instances of a cell that stands in several places."""
     from compiler.backend.passes.apart import cells, compared, instances
     from compiler.backend.passes.flatten import flatten  # With all passes, which most files need not load.
 
@@ -68,5 +68,5 @@ def _choosing(space: Elaborated, name: str) -> bool:
 
 
 def _cells(space: Elaborated, wrong: str) -> str | None:
-    """What may be meant: the copies that have choices, as paths call them."""
+    """The cells that a setting may name: the copies that have choices, by their names in paths."""
     return suggest_or_list(wrong, (decision.copy for decision in space.decisions.values()))

@@ -94,7 +94,7 @@ class _PhaseReader:
     section: SearchSection
     found: Mapping[str, str]
     readers: Sequence[ast.Node]
-    """What may name something of a result: the sections of the file, and arguments of the command line."""
+    """The texts that may name definitions of a result: sections of the file, and arguments of the command line."""
     results: dict[str, Instance] = field(default_factory=dict)
     trained: dict[str, Phase] = field(default_factory=dict)
     """The phases that leave weights, by name."""

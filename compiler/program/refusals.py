@@ -55,7 +55,7 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
 
 
 def _draws(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
-    """What a relaxation draws is there to be drawn."""
+    """The items that a relaxation draws exist in the space."""
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
@@ -114,7 +114,7 @@ def _sparse(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator
 
 
 def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
-    """What is given up are items of menus; a depth is made of raw alphas, and those of dead items mean nothing."""
+    """Only items of menus are given up; a depth of raw alphas would use those of dead items, which mean nothing."""
     if not menus(space.decisions):
         message = "`narrow` gives up items of menus, and this space has none"
         yield Diagnostic(Code.VALUE, span, message, "use `narrow = none`")

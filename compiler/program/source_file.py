@@ -46,7 +46,7 @@ def source_file(program: Program, derived: Path) -> Path:
 
 
 def recorded(program: Program) -> dict[str, Value]:
-    """What the provenance of a file says, by name."""
+    """The provenance of a file, by name."""
     found: dict[str, Value] = {}
     for section in program.unit.module.lines:
         for line in section.settings if isinstance(section, ast.Provenance) else ():
@@ -94,7 +94,7 @@ def _parameters(space: Program) -> set[str]:
 
 
 def _recorded_sets(architecture: Program, derived: Path) -> list[Override]:
-    """What the search of an architecture was told by `--set`, where its command is recorded."""
+    """The `--set` options of the search of an architecture, where its command is recorded."""
     source = recorded(architecture).get("source")
     for folder in (derived.parent, derived.parent.parent):
         words = _words(folder / RECORD)

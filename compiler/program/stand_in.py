@@ -1,4 +1,4 @@
-"""What stands in for the result of a phase that has not run: its first architecture, or its space."""
+"""Stand-ins for the result of a phase that has not run: its first architecture, or its space."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _words(*lines: ast.Node) -> set[str]:
 
 
 def first_menus(space: Elaborated, rule: Menus) -> ast.Module:
-    """What `menus` leaves of a space where all items are equally strong: as large as what it will find.
+    """The space that `menus` leaves where all items are equally strong: as large as the one that it will find.
 
     Raises:
         HspError: a choice cannot lose items.

@@ -15,7 +15,7 @@ from hdas_dsl.text.source import Span
 
 Values = Mapping[str, tuple[Value, Span]]
 LOOP = "join them, or use a task of your own, or a loop of your own: the module of `compiler.load(...)` gives them all"
-"""What trains a network of several outputs."""
+"""The hint how a network of several outputs is trained."""
 IMAGE = 3
 """The dimensions of an image."""
 

@@ -67,7 +67,7 @@ def describe(program: Program) -> dict[str, Any]:
 
 
 def trained_facts(network: Elaborated) -> dict[str, Any]:
-    """What an architecture is at the arguments of its `train` section, as which it is trained and exported."""
+    """The facts of an architecture at the arguments of its `train` section, with which it is trained and exported."""
     total = Costs().block(network.block)
     return {
         "arguments": dict(network.block.arguments),

@@ -12,18 +12,18 @@ from compiler.searcher.settings.metric import Metric
 
 
 class RunMetrics(BaseModel):
-    """What ``run.json`` says of metrics; runs from before there were tasks have accuracies."""
+    """The metrics in ``run.json``; runs from before there were tasks have accuracies."""
 
     model_config = ConfigDict(frozen=True)
 
     metrics: tuple[Metric, ...] = ()
-    """Of the tasks, each once, that of the last phase last."""
+    """The metrics of the tasks, each once, that of the last phase last."""
     judged: Metric | None = None
-    """What scores of an explorer's trials are of, where that is no metric of a task."""
+    """The metric of an explorer's scores, where it is no metric of a task."""
 
     @property
     def scored(self) -> Metric:
-        """What the score of what was derived is of."""
+        """The metric of the derived architecture's score."""
         return self.judged or Metric.named((), self.metrics)
 
 

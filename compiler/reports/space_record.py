@@ -1,4 +1,4 @@
-"""What a network is, as plain data that a run keeps: costs, choices and pictures. A report needs no file of the space.
+"""The record of a network that a run keeps: costs, choices and pictures. A report needs no file of the space.
 
 So a report also shows a run whose space has changed since, or whose plugins are not at hand.
 """

@@ -36,7 +36,7 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def _given(facts: Mapping[str, Any]) -> tuple[str, str]:
-    """What a network gives: classes, or several outputs."""
+    """The outputs of a network: classes, or several shapes."""
     if several := facts.get("outputs"):
         return "outputs", ", ".join("x".join(map(str, dims)) for dims in several)
     return "classes", str(facts["classes"])
@@ -81,7 +81,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
 
 
 def _trained(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What training and export make of an architecture, where that is another than the one at the defaults."""
+    """The facts of the trained and exported architecture, where they differ from those at the defaults."""
     trained = facts.get("trained")
     if trained is None:
         return []

@@ -24,7 +24,7 @@ MOST_RUNS = 20_000
 T = TypeVar("T")
 
 Choose = Callable[[int], int]
-"""Which of so many possibilities is taken next."""
+"""Given a number of possibilities, the index of the one that is taken next."""
 
 
 def replay(run: Callable[[Choose], T]) -> Iterator[T]:

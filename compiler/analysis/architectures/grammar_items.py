@@ -39,7 +39,7 @@ Place = tuple[Key, Shapes]
 
 @dataclass
 class Tried:
-    """What became of an item of a menu: how many tensors it takes, how often it was tried, and why it did not fit."""
+    """The trials of an item of a menu: how many tensors it takes, how often it was tried, and why it did not fit."""
 
     production: Production
     arity: int
@@ -89,7 +89,7 @@ class Walk:
                 self._next.extend(user for user in self._users[place] if user not in self._next)
 
     def _tried(self, production: Production, place: Place, choose: Choose) -> Shape | None:
-        """What comes out of an item with one of the shapes that come out of each menu in it; None if nothing does."""
+        """The output shape of an item, given one output shape of each menu in it; None where it has none."""
         if self.most <= 0:
             return None
         self.most -= 1
@@ -160,12 +160,12 @@ def reviewed(program: Program) -> Program:
 
 
 def of_program(program: Program, most: int = MOST_TRIES) -> tuple[Diagnostic, ...]:
-    """What is wrong with the items of the grammars of a program's networks, and which seem to fit nothing."""
+    """The errors in items of a program's grammars, and warnings about items that seem to fit nothing."""
     return tuple(item for network in program.networks for item in of_items(network, most))
 
 
 def of_items(network: Elaborated, most: int = MOST_TRIES) -> list[Diagnostic]:
-    """What is wrong with the items of a network's grammars, and which seem to fit nothing; none without a grammar."""
+    """The errors in items of a network's grammars, and warnings about items that seem to fit nothing."""
     if not network.grammars or network.decisions:
         return []
     walk = Walk(Productions(network.externals), most)

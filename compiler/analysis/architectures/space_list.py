@@ -66,7 +66,7 @@ class Part:
 
     @cached_property
     def weighted(self) -> WeightedWays:
-        """Its architectures, by the weights of their items."""
+        """The architectures of the network, by the weights of their items."""
         return WeightedWays(self.circuit, lambda path, item: self.space.decisions[path].probability(item))
 
     @cached_property
@@ -106,7 +106,7 @@ class Architecture:
 
     @property
     def readable(self) -> dict[str, str]:
-        """Its decisions as a person reads them."""
+        """The architecture's decisions as readable items, by path."""
         return readable(self.listing.decisions, self.decisions)
 
     @cached_property
@@ -158,7 +158,7 @@ class DrawnArchitecture(Architecture):
 
     @property
     def readable(self) -> dict[str, str]:
-        """Its trees as texts."""
+        """The architecture's trees as texts."""
         return self.tree.texts
 
     @cached_property

@@ -57,7 +57,7 @@ class PriceSum:
     known: dict[Block, Amount] = field(default_factory=dict)
 
     def block(self, block: Block) -> Amount:
-        """That of a block, all instances inside included."""
+        """The quantity of a block, all instances inside included."""
         if block not in self.known:
             graph = block.graph
             nodes = ((index, node) for index, node in graph.order() if not is_auxiliary(node))
@@ -65,7 +65,7 @@ class PriceSum:
         return self.known[block]
 
     def node(self, graph: SpaceGraph, index: int, node: Node) -> Amount:
-        """That of a node of a graph."""
+        """The quantity of a node of a graph."""
         inputs = [graph.node(source).shape for source in graph.sources(index)]
         match node.payload:
             case Call(block=block):

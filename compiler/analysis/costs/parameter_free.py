@@ -1,4 +1,4 @@
-"""Which items of menus have no parameters: skips, pools, zeros. Searches that collapse take little else."""
+"""The items of menus without parameters: skips, pools, zeros. Searches that collapse take little else."""
 
 from __future__ import annotations
 

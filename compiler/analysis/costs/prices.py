@@ -163,13 +163,13 @@ class Latency(Price):
     missing: dict[str, Application] | None = field(default=None, compare=False)
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """That of a primitive; views cost nothing."""
+        """The milliseconds of a primitive; views take none."""
         if op.view:
             return 0
         return -self.of(application) if op.gather is Gather.SUM else self.of(application)
 
     def addend(self, output: Ints) -> Amount:
-        """That of adding two tensors."""
+        """The milliseconds of adding two tensors."""
         return self.of(Application.of(Add(), (output, output), output))
 
     def of(self, application: Application) -> float:

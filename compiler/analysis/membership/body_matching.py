@@ -1,4 +1,4 @@
-"""Which decisions make a text of a space the text of an architecture.
+"""The decisions under which a text of a space is the text of an architecture.
 
 Texts are compared line by line: a line of the space with choices matches a line of the architecture of the same name if
 some decision makes them equal. Copies are compared instance by instance: those of the space where widths and other

@@ -1,4 +1,4 @@
-"""What stands for the grammars of a space in the text of an architecture, production by production.
+"""The expressions for the grammars of a space in the text of an architecture, production by production.
 
 Texts are compared as they are written: a mention of a menu matches whatever one of its items matches, numbers that
 parameters make match as numbers, all else is the same. Whether the whole is the architecture is asked afterwards.
@@ -24,7 +24,7 @@ from .grammar_names import GrammarNames
 
 @dataclass(frozen=True)
 class Written:
-    """What stands for a grammar in the text of an architecture, with the productions that derive it."""
+    """The expression for a grammar in the text of an architecture, with the productions that derive it."""
 
     text: ast.Expr
     tree: Taken
@@ -33,7 +33,7 @@ class Written:
 def grammar_texts(
     space: Elaborated, copies: Mapping[str, Copy], productions: Productions | None = None
 ) -> dict[str, Written]:
-    """What stands in the text of an architecture for each grammar of the space, by its path.
+    """The expressions in the text of an architecture for the grammars of the space, by path.
 
     Args:
         space: the space.
@@ -99,7 +99,7 @@ class GrammarMatching:
         self.found: ast.Expr | None = None
         self._derived: dict[tuple[Key, tuple[int, ...]], Production | None] = {}
         self._menus: dict[int, tuple[Key, ast.Expr]] = {}
-        """What each mention of a menu stands for in the last match, by the identity of the mention."""
+        """The derived expression of each mention of a menu in the last match, by the identity of the mention."""
         self._kept: list[ast.Expr] = []
 
     def matches(self, production: Production | None, mine: ast.Node, theirs: ast.Node) -> bool:

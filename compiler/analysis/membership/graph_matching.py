@@ -1,4 +1,4 @@
-"""Which decisions make an expression of a space the expression of an architecture: two graphs, node by node."""
+"""The decisions under which an expression of a space is that of an architecture: two graphs, node by node."""
 
 from __future__ import annotations
 

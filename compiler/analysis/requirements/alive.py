@@ -22,7 +22,7 @@ from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
 from .constrained import Answer
-from .demands import Demands, Strengths, are_met, changes, log_probabilities, under
+from .demands import Demands, Strengths, are_met, changes, log_probabilities, with_demands
 from .score import score_of, scores_of
 
 __all__ = ["Strengths", "alive", "lives", "selects_life", "with_zeros"]
@@ -89,7 +89,7 @@ def _best_alive(
             return
         seen.add(demands)
         try:
-            answer = select(under(paths.decisions, strengths, demands), by)
+            answer = select(with_demands(paths.decisions, strengths, demands), by)
         except UsageError:
             return
         if are_met(demands, answer.chosen):

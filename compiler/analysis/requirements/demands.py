@@ -17,7 +17,7 @@ PENALTY = 1e4
 """Subtracted from the strength of an excluded item, added to that of a demanded one; far above any difference."""
 
 
-def under(decisions: Decisions, strengths: Strengths, demands: Demands) -> dict[str, list[float]]:
+def with_demands(decisions: Decisions, strengths: Strengths, demands: Demands) -> dict[str, list[float]]:
     """Strengths under which a rule takes an excluded item only where it has no other, and a demanded one if it can.
 
     A candidate of a pick of menus is as strong as the items of its menu are.

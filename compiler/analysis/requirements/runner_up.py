@@ -19,7 +19,7 @@ from compiler.util.errors import UsageError
 
 from .alive import alive, selects_life, with_zeros
 from .constrained import Answer
-from .demands import Decisions, Demands, Strengths, are_met, changes, log_probabilities, under
+from .demands import Decisions, Demands, Strengths, are_met, changes, log_probabilities, with_demands
 from .score import score_of, scores_of
 
 TRIED = 50
@@ -60,7 +60,7 @@ def runner_up(
         if best is not None and best[0] >= free - loss:
             break
         try:
-            chosen = rule(under(decisions, strengths, demands), by).chosen
+            chosen = rule(with_demands(decisions, strengths, demands), by).chosen
         except UsageError:
             continue
         score = score_of(scores, chosen)
@@ -93,7 +93,7 @@ def _losses(
         for path in filter(used.__contains__, group):
             for change in changes(group[path], path, first[path]):
                 demands = frozenset([change])
-                free = strongest(group, under(group, alphas, demands), by, over)
+                free = strongest(group, with_demands(group, alphas, demands), by, over)
                 if are_met(demands, free):
                     yield top - score_of(scores, free), demands
 

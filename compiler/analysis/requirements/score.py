@@ -12,7 +12,7 @@ from itertools import compress
 
 import numpy as np
 
-from compiler.derivation.strongest import floor, worth_of_being_taken
+from compiler.derivation.strongest import least_strength, pick_bonus
 from compiler.ir.decision import Decision, Selection
 from compiler.ir.existence import Monomial, holds
 from compiler.searcher.settings.derivation import By
@@ -35,7 +35,7 @@ def scores_of(
         if not decision.items:  # `pick any of` nothing
             continue
         if decision.independent:
-            mark = floor(decision, over)
+            mark = least_strength(decision, over)
             for item, alpha in enumerate(value - mark if np.isfinite(mark) else value for value in alphas[path]):
                 # log sigmoid(a) where it is taken, log sigmoid(-a) elsewhere: their difference is a.
                 found[frozenset()] = found.get(frozenset(), 0.0) - float(np.logaddexp(0, alpha))
@@ -46,7 +46,7 @@ def scores_of(
             usable = [
                 list(compress(menu, decisions[name].derivable)) for name, menu in zip(names, strengths, strict=True)
             ]
-            more = worth_of_being_taken(decision, usable, over)
+            more = pick_bonus(decision, usable, over)
             for index, (name, menu) in enumerate(zip(names, strengths, strict=True)):
                 for item, strength in enumerate(menu):
                     found[frozenset([(path, index), (name, item)])] = strength + more

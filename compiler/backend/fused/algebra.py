@@ -164,7 +164,7 @@ def _origin(x: Tensor) -> tuple[Any, int] | None:
 
 
 def _call_of(ctx: Any) -> _Call:
-    """What a call held, which may be asked for once only: by its own backward pass, or by a reader's before it."""
+    """The tensors that a call held; they can be taken once: by its own backward pass, or by a reader's before it."""
     if ctx.call is None or ctx.call.is_stale():
         held_tensors = ctx.saved_tensors
         mixing, moments, *rest = held_tensors

@@ -62,7 +62,7 @@ def _loses_digits(x: Tensor) -> bool:
 
 
 class _KernelNorm(torch.autograd.Function):
-    """Of (n, c, h, w), channels-last: the normed images."""
+    """The normed images of (n, c, h, w), channels-last."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, state: kernel.NormState) -> Tensor:
@@ -79,7 +79,7 @@ class _KernelNorm(torch.autograd.Function):
 
 
 class _Norm(torch.autograd.Function):
-    """Of (n, c, h, w), channels-last: the normed images, the means, and the biased variances, (c)."""
+    """The normed images, the means (c) and the biased variances (c) of (n, c, h, w), channels-last."""
 
     @staticmethod
     def forward(

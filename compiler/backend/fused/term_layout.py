@@ -29,7 +29,7 @@ class KernelPart:
     structures: bytes
     """The same as an array of `kernel.Term`."""
     shape: tuple[int, ...]
-    """That of the sum, (n, h, w, c)."""
+    """The shape of the sum, (n, h, w, c)."""
     parameters: tuple[int, ...]
     """Indices of the parameters that they have."""
     others: tuple[TermPlan, ...]

@@ -1,4 +1,4 @@
-"""Which cells are computed again in the backward pass: where a step would hold more than its memory budget."""
+"""Activation checkpointing: the cells that are computed again where a step would hold more than its memory budget."""
 
 from __future__ import annotations
 

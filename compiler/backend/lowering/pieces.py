@@ -1,4 +1,4 @@
-"""Which cuts of a tensor make it up: they are one operation, which puts the tensor's gradient together once."""
+"""The cuts of a tensor that make up all of it: one operation, which assembles the tensor's gradient once."""
 
 from __future__ import annotations
 

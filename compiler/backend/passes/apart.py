@@ -14,7 +14,7 @@ from .rebuild import rebuild
 
 
 def instances(graph: SpaceGraph, paths: Collection[str]) -> dict[str, dict[str, str]]:
-    """What the weights of menus are called in each instance, by its scope and by the path of the decision.
+    """The names of the weights of menus in each instance, by its scope and by the path of the decision.
 
     Args:
         graph: a flat graph.

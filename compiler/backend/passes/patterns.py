@@ -1,4 +1,4 @@
-"""Which nodes a term of a sum may compute along, as data: patterns of nodes, and the rules by which terms take them in.
+"""The nodes that can be fused into a term of a sum, as data: patterns of nodes, and the rules of the fusion.
 
 A term is built from its end: ``norm``, the ``projection`` before it, the ``filter`` before that, then ReLU and
 ``before``. A `Rule` says which nodes a term may take in next. `fold` and `absorb` apply the rules to the supernet,

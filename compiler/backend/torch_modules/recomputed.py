@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(module: nn.Module, *arguments: Any) -> Any:
-    """What the module gives for the arguments; in the backward pass it is called with them once more.
+    """The module's output for the arguments; in the backward pass it is called with them once more.
 
     Random numbers are the same ones there, and buffers, such as running statistics, move once.
     """

@@ -1,4 +1,4 @@
-"""What a training drops at random: whole paths, or single numbers."""
+"""Operators that drop whole paths or single numbers at random in a training."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Words:
         return f"{name}({', '.join(numbers)})" if name and numbers else name
 
     def called(self, name: str, node: Node) -> str:
-        """What an instance is of, with the numbers that it is handed."""
+        """The definition of an instance, with its number arguments."""
         numbers = self.written.get(node.span, ())
         return f"{name}({', '.join(numbers)})" if numbers else name
 

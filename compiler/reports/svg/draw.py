@@ -38,12 +38,12 @@ class Panel:
 
     @property
     def width(self) -> float:
-        """Of the whole panel."""
+        """The extent of the whole panel, in pixels."""
         return max(self.placed.width, sum(width_of(text) + 12 for text in self.title)) + 2 * PAD
 
     @property
     def height(self) -> float:
-        """Of the whole panel."""
+        """The extent of the whole panel, in pixels."""
         return self.placed.height + TITLE + 2 * PAD
 
 

@@ -242,7 +242,7 @@ class Numbers:
 
     skeletons: dict[Label, int] = field(default_factory=dict)
     told: dict[Label, tuple[int, bool, tuple[str, ...]]] = field(default_factory=dict)
-    """What is told of a label that was met before."""
+    """The number, the symmetry and the variables of each label so far."""
 
     def vertex(self, term: Term) -> Vertex:
         """A term for the canonical form."""

@@ -37,7 +37,7 @@ class Step:
 
     @cached_property
     def label(self) -> Label | None:
-        """Its label, unless that depends on decisions."""
+        """The label, unless it depends on decisions."""
         if any(isinstance(value, Var) for value in self.params.values()):
             return None
         return (self.what, *((name, _told(value)) for name, value in self.params.items()))

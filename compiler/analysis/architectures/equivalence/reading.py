@@ -197,11 +197,11 @@ class _Terms:
     label: Variable | None
 
     def candidate(self, payload: Weigh, source: int | None) -> int | None:
-        """That of its source."""
+        """The term of the source."""
         return source
 
     def mixture(self, payload: Mix, sources: Sequence[int | None]) -> int | None:
-        """That of the selected item."""
+        """The term of the selected item."""
         taken = tuple(self.reading.chosen[path][0] for path in payload.decisions)
         return next(source for source, row in zip(sources, payload.rows, strict=True) if taken in row)
 

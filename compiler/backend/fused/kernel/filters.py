@@ -10,7 +10,7 @@ SIDES = (3, 5, 7)
 
 
 class Kind(IntEnum):
-    """What a filter does with the pixels under its window; the numbers are those of ``Kind`` in filters.h."""
+    """How a filter reduces the pixels under its window; the numbers are those of ``Kind`` in filters.h."""
 
     CONVOLUTION = 0
     MAX_POOL = 1
