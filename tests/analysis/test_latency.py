@@ -19,6 +19,7 @@ from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
+from compiler.program.request import Request
 from compiler.runs.measure_latency import Conditions, calibration, measure, operations, together
 from compiler.util.errors import UsageError
 from tests.analysis.test_constrained import every
@@ -93,6 +94,59 @@ def test_an_operation_may_have_a_row_as_a_whole() -> None:
             == formula.of(chosen)
             == Costing(derived).formula(price).of({})
         )
+
+
+NAMED = """\
+hsp 1
+use "one.hsp" as one
+use "two.hsp" as two
+choice Op = one.act | two.act
+network Net(image: [1, 4, 4]) {
+  output image -> conv(1, 2) -> Op -> relu -> classifier(2)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("second", "rows", "expected"),
+    [
+        ("x -> relu", {}, (4 + 1.0, 4 + 1.0)),
+        ("x -> relu", {"act 2x4x4": 32.0}, (4 + 32.0, 4 + 32.0)),
+        ("x -> gelu", {}, (4 + 1.0, 4 + 2.0)),
+        ("x -> gelu", {"act 2x4x4": 32.0}, None),
+    ],
+)
+def test_rows_of_operations_of_one_name(
+    tmp_path: Path, second: str, rows: dict[str, float], expected: tuple[float, float] | None
+) -> None:
+    """Two files have an operation `act`: a row is of both where they say the same, and else of nobody knows which."""
+    (tmp_path / "one.hsp").write_text("hsp 1\nop act(x) = x -> relu\n")
+    (tmp_path / "two.hsp").write_text(f"hsp 1\nop act(x) = {second}\n")
+    (tmp_path / "space.hsp").write_text(NAMED)
+    searched = Request(tmp_path / "space.hsp").compile().network
+    known = {signature: 2.0 if signature.startswith("gelu") else 1.0 for signature in operations([searched])}
+    price = Latency(Table("t.csv", {**known, **rows}))
+    taken = [dict.fromkeys(searched.decisions, (item,)) for item in (0, 1)]
+    if expected is None:
+        with pytest.raises(UndefinedQuantityError, match=r"rows of 'act', .* \(in '.*one.hsp' and '.*two.hsp'\)"):
+            Costing(searched).formula(price)
+    else:
+        formula = Costing(searched).formula(price)
+        assert (formula.of(taken[0]), formula.of(taken[1])) == expected
+
+
+def test_an_operation_that_is_called_like_a_primitive_has_no_row_of_it(tmp_path: Path) -> None:
+    """A table that was measured has a row of the primitive, which the file's own `relu` was priced by."""
+    (tmp_path / "one.hsp").write_text("hsp 1\nop act(x) = x -> relu\n")
+    (tmp_path / "two.hsp").write_text("hsp 1\n")
+    own = NAMED.replace("one.act | two.act", "one.act | relu").replace(
+        "choice", "op relu(x) = x -> gelu -> gelu\nchoice"
+    )
+    (tmp_path / "space.hsp").write_text(own.replace("Op -> relu", "Op -> tanh"))
+    searched = Request(tmp_path / "space.hsp").compile().network
+    known = {signature: 8.0 if signature.startswith("gelu") else 1.0 for signature in operations([searched])}
+    formula = Costing(searched).formula(Latency(Table("t.csv", known)))
+    assert [formula.of(dict.fromkeys(searched.decisions, (item,))) for item in (0, 1)] == [5.0, 4.0 + 16.0]
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp", "fbnet.hsp"])

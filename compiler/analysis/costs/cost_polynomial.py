@@ -244,7 +244,7 @@ def operation(
     """The price of an operation under decisions: its own price, else the sum of the prices of its nodes."""
     attrs = {name: assigned.value(value) for name, value in params_of(block).items()}
     *before, after = sizes([assigned.shape(shape) for shape in (*inputs, output)])
-    found = price.operation(Application(block.name, attrs, tuple(before), after))
+    found = price.operation(Application(block.name, attrs, tuple(before), after, definition=block.definition))
     if found is not None:
         return found
     taken = assigned.monomial

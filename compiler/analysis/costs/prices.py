@@ -15,11 +15,13 @@ from typing import ClassVar, TypeAlias
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
 from compiler.ir.counted import Callee
 from compiler.ir.primitives.base import FLOAT32, Gather, Operator
+from compiler.ir.primitives.registry import PRIMITIVES
 from compiler.ir.primitives.structure import Add
 from compiler.ir.quantities import Total
 from compiler.ir.shape import Ints, Shape
 from compiler.ir.undecided import Open
 from compiler.util.errors import HdasError
+from hdas_dsl.sameness import Definition, equal_up_to_names
 from hdas_dsl.tree.words import TOTALS, QuantityArgument
 
 from .latency_table import Table
@@ -43,6 +45,7 @@ class Application:
         inputs: the shapes of its inputs, without the batch.
         output: the shape of its output.
         op: the primitive, where it is one.
+        definition: of the operation, where it is one.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Application:
     inputs: tuple[Ints, ...]
     output: Ints
     op: Operator | None = None
+    definition: Definition | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, op: Operator, inputs: tuple[Ints, ...], output: Ints) -> Application:
@@ -161,6 +165,8 @@ class Latency(Price):
 
     table: Table
     missing: dict[str, Application] | None = field(default=None, compare=False)
+    wholes: dict[str, Definition] = field(default_factory=dict, compare=False, repr=False)
+    """The operations that rows were found for, by name."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
         """The milliseconds of a primitive; views take none."""
@@ -187,12 +193,26 @@ class Latency(Price):
         return 0.0
 
     def prices_operation(self, operation: str) -> bool:
-        """Whether the table has rows of an operation."""
-        return operation in self.table.operations
+        """Whether the table has rows of an operation: those with the name of a primitive are the primitive's."""
+        return operation in self.table.operations and PRIMITIVES.get(operation) is None
 
     def operation(self, application: Application) -> Amount | None:
-        """The row of an operation as a whole, if the table has one."""
-        return self.table.milliseconds.get(application.signature)
+        """The row of an operation as a whole, if the table has one.
+
+        Raises:
+            UndefinedQuantityError: another operation of that name has rows too, and both cannot be meant.
+        """
+        row = self.table.milliseconds.get(application.signature)
+        if row is not None and application.definition is not None:
+            known = self.wholes.setdefault(application.name, application.definition)
+            if not equal_up_to_names(known, application.definition):
+                files = (instance.unit.source.name for _, instance in (known, application.definition))
+                where = " and ".join(f"'{file}'" for file in dict.fromkeys(files))
+                raise UndefinedQuantityError(
+                    f"'{self.table.name}' has rows of '{application.name}', and there are two operations of that name "
+                    f"(in {where}): give one of them another name"
+                )
+        return row
 
 
 MOST_LISTED = 5
