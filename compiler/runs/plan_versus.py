@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from compiler.program.overrides import Override
 from compiler.program.request import Request
 from compiler.searcher.run_files import CHECKPOINT, COMPARISON
+from compiler.util.errors import UsageError
+from hdas_dsl.text.reading import is_file
 
 from .config import RunConfig
 from .plan import TrainPlan, guard, plan_training
@@ -61,13 +64,33 @@ def plan_versus(
 
     Raises:
         HspError: the architecture's file is wrong.
-        UsageError: it still has choices, or the folder holds a comparison that is neither resumed nor overwritten.
+        UsageError: it still has choices, or the folder holds a comparison that is neither resumed nor overwritten, or
+            one with other random architectures.
     """
     plan_training(request, config, writes=False)
     started = any(config.out.glob(f"*/seed-*/{CHECKPOINT}"))
     guard(config, config.out / COMPARISON, started)
     # One name whatever their number: with more of them later, what is trained is found again.
     texts = {f"random-{number}": text for number, text in enumerate(random)}
+    if config.resume and not config.force:
+        _go_on_with(texts, config.out, seed)
     recipe = request.recipe or request.path
     others = {name: replace(request, path=config.out / f"{name}.hsp", recipe=recipe, network=None) for name in texts}
     return VersusPlan(config, {ARCHITECTURE: request, **others}, texts, tuple(range(seed, seed + seeds)))
+
+
+def _go_on_with(texts: Mapping[str, str], out: Path, seed: int) -> None:
+    """Refuse random architectures that are not those of a comparison that goes on.
+
+    Raises:
+        UsageError: a file of the folder has another one; nothing is trained or written before that is said.
+    """
+    for name, text in texts.items():
+        file = out / f"{name}.hsp"
+        if is_file(file) and file.read_bytes() != text.encode():
+            seeds = sorted(int(n) for p in out.glob("*/seed-*") if (n := p.name.removeprefix("seed-")).isdecimal())
+            if seeds and seeds[0] != seed:
+                why = f"--seed {seeds[0]} drew it, not --seed {seed}: --resume takes the same"
+            else:
+                why = "the space or its training says something else now"
+            raise UsageError(f"'{file}' is another random architecture, since {why}; --force starts anew")

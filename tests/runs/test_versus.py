@@ -119,6 +119,21 @@ def test_it_goes_on_where_it_ended_and_may_get_more(run: Path) -> None:
     assert (run / "versus" / "versus.json").read_bytes() == whole
 
 
+def test_other_random_ones_do_not_go_on(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It said that a checkpoint is of another space, after the file of that architecture was another already."""
+    assert versus(run, 1, "--repeats", "2", "--seed", "3") == 0
+    drawn = (run / "versus" / "random-0.hsp").read_bytes()
+    assert versus(run, 2, "--resume", "--seed", "4") == 2
+    said = capsys.readouterr().err
+    assert "random-0.hsp' is another random architecture, since --seed 3 drew it, not --seed 4: --resume takes" in said
+    assert (run / "versus" / "random-0.hsp").read_bytes() == drawn
+    assert versus(run, 2, "--resume", "--seed", "3") == 0
+    net = run.parent / "net.hsp"
+    net.write_text(NET.replace("epochs = 2", "epochs = 3"))
+    assert versus(run, 2, "--resume", "--seed", "3", "--space", str(net)) == 2
+    assert "since the space or its training says something else now; --force starts anew" in capsys.readouterr().err
+
+
 def test_the_space_is_that_of_the_provenance(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net = run.parent / "net.hsp"
     net.write_text(NET + "\n# changed\n")
