@@ -126,7 +126,7 @@ def test_rows_of_operations_of_one_name(
     searched = Request(tmp_path / "space.hsp").compile().network
     known = {signature: 2.0 if signature.startswith("gelu") else 1.0 for signature in operations([searched])}
     price = Latency(Table("t.csv", {**known, **rows}))
-    taken = [dict.fromkeys(searched.decisions, (item,)) for item in (0, 1)]
+    taken: list[dict[str, tuple[int, ...]]] = [dict.fromkeys(searched.decisions, (item,)) for item in (0, 1)]
     if expected is None:
         with pytest.raises(UndefinedQuantityError, match=r"rows of 'act', .* \(in '.*one.hsp' and '.*two.hsp'\)"):
             Costing(searched).formula(price)
