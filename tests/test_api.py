@@ -77,6 +77,7 @@ def test_search_and_train(tmp_path: Path) -> None:
     )
     report = search(path, tmp_path / "run", **settings)
     assert report.derived.read_text() == report.text
+    assert report.score == next(iter(report.outcomes.values())).score
     outcome = train(report.derived, tmp_path / "train", c=4, **settings)
     assert 0 <= outcome.accuracy <= 1
     assert outcome.weights.exists()

@@ -24,7 +24,7 @@ from compiler.ir.primitives.external import External, Externals, Plugins
 from compiler.ir.primitives.parameters import Attribute
 from compiler.ir.shape import Ints
 from compiler.util.errors import LoweringError, UsageError
-from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.diagnostics import hinted, suggest, suggest_or_list
 from hdas_dsl.text.reading import is_file, no_file, resolved
 
 if TYPE_CHECKING:
@@ -104,9 +104,12 @@ class Plugin(External):
         where = self.declared.rpartition(":")[0]
         try:
             module = importlib.import_module(where) if self.file is None else _of_file(self.file)
-            return getattr(module, self.class_name)
         except Exception as error:
             raise LoweringError(f"the plugin '{self.declared}' cannot be imported: {_said(error)}") from error
+        if not hasattr(module, self.class_name):
+            own = [name for name, item in vars(module).items() if getattr(item, "__module__", "") == module.__name__]
+            raise LoweringError(hinted(f"'{where}' has no '{self.class_name}'", suggest_or_list(self.class_name, own)))
+        return getattr(module, self.class_name)
 
     def make(self, inputs: Sequence[Ints]) -> nn.Module:
         """The module, as its class makes it of the shapes of its inputs and the parameters."""

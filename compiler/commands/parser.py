@@ -104,6 +104,10 @@ class CommandParser(Parser):
         Raises:
             SystemExit: the words ask for help (code 0), or are wrong (code 2), which is said on standard error.
         """
+        if not {"-h", "--help"}.isdisjoint(words):
+            # Before an option misses its value: `--export -h`.
+            self.print_help()
+            self.exit()
         found, unknown = self.parse_known_args(words)
         if unknown:
             self.error(self._unknown(unknown))

@@ -83,7 +83,8 @@ class Picks:
                     raise ElaborationError(Code.FEW, expr.count.span, f"{what}: the smaller number stands first")
                 if not 1 <= most <= count:
                     why = "there are no more" if most else "`pick 0..0` takes nothing"
-                    raise ElaborationError(Code.FEW, high.span, f"{what}: {why}")
+                    hint = f"a bound may follow from an index, as in `min({most}, i + 1)`" if most else None
+                    raise ElaborationError(Code.FEW, high.span, f"{what}: {why}", hint)
                 return least, most
         take = self._number(expr.count, frame)
         if not 1 <= take <= count:

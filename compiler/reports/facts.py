@@ -96,7 +96,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if every and space.is_space else {},
         "latency": latencies(space) if every and not space.is_space else {},
-        "unknown": unknown(space) if every else {},
+        "unknown": unknown(space, total.params is None) if every else {},
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -150,12 +150,12 @@ def latency_prices(space: Elaborated) -> dict[str, Latency]:
     return found
 
 
-def unknown(space: Elaborated) -> dict[str, str]:
-    """Why latencies that the space mentions have no value: their tables lack rows, or cannot be read."""
+def unknown(space: Elaborated, totals: bool) -> dict[str, str]:
+    """Why latencies that the space mentions have no value, and the ``totals``: tables lack rows, a width is open."""
     wanted = Requirements(space)
     found = {}
     for item in reported_quantities(space):
-        if item.total.by_table:
+        if item.total.by_table or totals:
             try:
                 wanted.formula(item)
             except UndefinedQuantityError as reason:

@@ -55,7 +55,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     later = (
         "not known before the phases that it comes after"
         if facts.get("after")
-        else "undefined: a width is open, a plugin not allowed, or a grammar derives it"
+        else f"undefined: {facts['unknown'].get('params', 'a grammar derives it')}"
     )
     rows.append(("parameters", human(facts["params"]) + what if facts["params"] is not None else later))
     rows.append(("multiply-adds", human(facts["macs"]) + what if facts["macs"] is not None else later))
@@ -67,6 +67,8 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     for name, value in rows:
         console.print(f"  {name:<14} {escape(printable(value))}")
     for name, reason in facts["unknown"].items():
+        if name in ("params", "macs", "memory"):  # They stand in rows of their own.
+            continue
         console.print(f"  [yellow]not known[/]: {escape(printable(f'{name}: {reason}'))}")
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {escape(printable(message))}")

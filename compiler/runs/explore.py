@@ -26,6 +26,7 @@ from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.confirmation import ConfirmBest, NoConfirmation
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import ProxyName, TableJudge
+from compiler.searcher.settings.optimizers import AlphaFixed
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
@@ -217,6 +218,8 @@ def warnings(phase: Phase) -> Iterator[str]:
     if names := [f"'{preference.name}'" for preference in phase.network.preferences]:
         has = "has" if len(names) == 1 else "have"
         yield f"an explorer judges by its score alone, in which {', '.join(names)} {has} no part: use `require`"
+    if settings.epochs and not isinstance(settings.alphas, AlphaFixed):
+        yield "alphas learn, and no explorer proposes by them: use `alphas = fixed`, or `derive = strongest`"
     if settings.relax.runs_all:
         relax = settings.relax.describe()
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"

@@ -56,6 +56,11 @@ class SearchReport:
     text: str
     outcomes: Mapping[str, SearchOutcome]
 
+    @property
+    def score(self) -> float:
+        """How good the architecture is on held-out samples, larger where better: that of the last phase."""
+        return list(self.outcomes.values())[-1].score
+
     def __repr__(self) -> str:
         scores = [f"{name} score {found.score:.4f}".strip() for name, found in self.outcomes.items()]
         return f"SearchReport({', '.join([str(self.derived), *scores])})"

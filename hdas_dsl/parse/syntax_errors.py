@@ -173,6 +173,11 @@ class _Error:
             return suggest(self.last.value, BODY_WORDS if "LSQB" in self.accepts else SETTING_WORDS)
         if self.token.value == "=" and "COMPARE" in self.accepts:
             return "a comparison is written '=='"
+        words = [token.value for token in self._backwards()]
+        if self.token.value == "by" and words[1:] == ["method"]:
+            return "no method builds on another: copy its lines, or write more in `search NET by METHOD { ... }`"
+        if self.token.value == "," and "=" in words and LINE in self.accepts:
+            return "write each on a line of its own"
         if self.last.value == "[" and self.accepts == {"NAME"}:
             return "a family is declared as 'n[i < 4] = ...', one element as 'n4 = ...'"
         return None

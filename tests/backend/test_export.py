@@ -297,6 +297,7 @@ def test_onnx_with_weights(tmp_path: Path) -> None:
     session = runtime.InferenceSession(str(report.path))
     with torch.no_grad():
         expected = network(images)
+    assert [item.shape for item in session.get_inputs()] == [["batch", *space.input.largest]]
     found = session.run(["fine", "output_1", "output_2"], {"images": images.numpy()})
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-3, atol=1e-4)

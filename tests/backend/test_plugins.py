@@ -32,6 +32,14 @@ def test_the_example_is_formatted() -> None:
     assert format_text(PROGRAM, "net.hsp") == PROGRAM
 
 
+def test_costs_that_are_not_known_say_why(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'blocks.py:" in facts(capsys, net)["unknown"]["params"]
+    assert cli.compile_main([str(net)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "parameters undefined: what the plugin 'blocks.py:" in shown
+    assert "costs is not known: --allow-plugin blocks.py" in shown
+
+
 def test_costs(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The cell by hand: a grouped 1x1 convolution of 8 channels, a scale, and on 8x8 pixels 64 times the weights."""
     found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
@@ -102,7 +110,9 @@ def test_an_open_width_is_solved(net: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("class Scale(nn.Module)", "class Other(nn.Module)", "'blocks.py:Scale' cannot be imported: AttributeError"),
+        ("class Scale(nn.Module)", "class Other(nn.Module)", "'blocks.py' has no 'Scale'"),
+        ("class Scale(nn.Module)", "class Scales(nn.Module)", "'blocks.py' has no 'Scale'; did you mean 'Scales'?"),
+        ("class Scale(nn.Module)", "1 / 0\n\n\nclass Scale(nn.Module)", "cannot be imported: ZeroDivisionError"),
         ("class Scale(nn.Module)", "Scale = 3\n\n\nclass Other(nn.Module)", "'blocks.py:Scale' is no torch module"),
         ("groups: int, c: int", "groups: int", r"cannot be made as Shuffle\(\(8, 8, 8\), groups=.*TypeError"),
         ("self.weight * x + y", "(self.weight * x + y).sum(1)", "Scale' gives 8x8 where its signature says 8x8x8"),

@@ -150,6 +150,16 @@ def test_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert compile_main([str(SPACES / "zoo/darts_v2.hsp"), "--in", "nowhere.hsp"]) == 2
 
 
+def test_in_says_which_arguments_no_item_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("space", "(unit(k = 3) | unit(k = 5))(stem)"), ("mine", "unit(stem, k = 7)")):
+        (tmp_path / f"{name}.hsp").write_text(
+            "hsp 1\nop unit(x; k) = x -> conv(k) -> relu\nnetwork Net(image: [1, 8, 8]) {\n"
+            f"  stem = image -> conv(3, 4)\n  a = {value}\n  output a -> classifier(10)\n}}\n"
+        )
+    assert compile_main([str(tmp_path / "mine.hsp"), "--in", str(tmp_path / "space.hsp")]) == 1
+    assert "'unit(stem, k = 7)' is none of unit(k = 3) | unit(k = 5)" in capsys.readouterr().out
+
+
 def test_format(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.hsp"
     path.write_text("hsp 1\nop f( x ) = x->relu\n")

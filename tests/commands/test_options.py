@@ -145,7 +145,7 @@ def test_help_is_short_and_has_every_default(command: type[Command], capsys: pyt
     said = []
     mains = [(hdas_main, [command.name, "-h"])]
     if command.action is not None:
-        mains.append((compile_main, [*words_of(command)[1:], "-h"]))
+        mains += [(compile_main, [*words_of(command)[1:], "-h"]), (compile_main, [command.action, "-h"])]
     for main, words in mains:
         assert main(words) == 0
         said.append(capsys.readouterr().out)

@@ -146,6 +146,9 @@ def test_what_an_explorer_does_not_see_is_said(file: Path) -> None:
     unseen, mixed = warnings(phase)
     assert "in which 'macs Net', 'params Net' have no part: use `require`" in unseen
     assert "no weight ever ran alone" in mixed
+    file.write_text(TEXT.replace("  alphas = fixed\n", ""))
+    (idle,) = warnings(compile_file(file)[0].phases[0])  # type: ignore[union-attr]
+    assert "alphas learn, and no explorer proposes by them" in idle
 
 
 def test_a_space_that_is_not_counted_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

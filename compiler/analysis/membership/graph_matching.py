@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.elaborate.values import Number, is_undecided_number
@@ -13,6 +14,9 @@ from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, assignments
 
 from .found import Effort, Misses, merge
+
+ARGUMENT = re.compile(r"(\w+) = ")
+"""The names of arguments in the text of an item."""
 
 MatchInstances = Callable[[Block, Block, Misses], Iterator[Selection]]
 """All ways in which an applied block of the space can be one of the architecture."""
@@ -107,7 +111,8 @@ class GraphMatcher:
         if not matched:
             rank = 2 if feeds(self.mine, s) & feeds(self.theirs, a) else 1
             items = " | ".join(decisions[0].items)
-            self.misses.note(rank, decisions[0].path, f"'{expression(self.theirs, a)}' is none of {items}")
+            text = expression(self.theirs, a, shown=ARGUMENT.findall(items))
+            self.misses.note(rank, decisions[0].path, f"'{text}' is none of {items}")
 
     def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Selection]:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
@@ -233,8 +238,8 @@ def terms(graph: SpaceGraph, index: int, how: Gather) -> tuple[int, ...]:
     return found
 
 
-def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
-    """A node as a short expression over lines."""
+def expression(graph: SpaceGraph, index: int, top: bool = True, shown: Container[str] = ()) -> str:
+    """A node as a short expression over lines; of its own parameters it has those that are ``shown``."""
     node = graph.node(index)
     if node.line is not None and not top:
         return node.line
@@ -242,10 +247,12 @@ def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
     match node.payload:
         case Prim(op=op) if op.gather is Gather.SUM:
             return f" {op.infix} ".join(parts)
-        case Prim(name=name):
-            return f"{name}({', '.join(parts)})"
+        case Prim(op=op, name=name):
+            given = [f"{key} = {value}" for key, value in op.attributes if key in shown]
+            return f"{name}({', '.join(parts + given)})"
         case Call(block=block):
-            return f"{block.copy or block.name}({', '.join(parts)})"
+            given = [f"{key} = {value}" for key, value in block.arguments if key in shown]
+            return f"{block.copy or block.name}({', '.join(parts + given)})"
         case Mix(decisions=decisions):
             return f"{decisions[0]}({', '.join(sorted(feeds(graph, index)))})"
         case Weigh():

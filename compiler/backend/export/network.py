@@ -36,6 +36,9 @@ PREFIX = "network."
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch size would fail."""
 
+BATCH_NAME = "batch"
+"""What a reader of an export sees in the place of the number of images; torch calls it `s40` or the like."""
+
 Images = tuple[Tensor, ...]
 """A batch of each input of a network."""
 
@@ -198,7 +201,7 @@ def _double(images: Images) -> Images:
 
 
 def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedProgram:
-    batch, images = torch.export.Dim("batch"), random_inputs(space, 2)
+    batch, images = torch.export.Dim(BATCH_NAME), random_inputs(space, 2)
     return torch.export.export(network, images, dynamic_shapes=tuple({0: batch} for _ in images))
 
 
@@ -219,7 +222,12 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> R
     names = ["images"] if len(images) == 1 else [item.name for item in space.root.definition.inputs]
     try:
         program = torch.onnx.export(
-            _exported(network, space), dynamo=True, input_names=names, output_names=_given(space), verbose=False
+            _exported(network, space),
+            dynamo=True,
+            input_names=names,
+            output_names=_given(space),
+            dynamic_shapes=tuple({0: BATCH_NAME} for _ in images),
+            verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
         lacking = str(error.__cause__ or error).partition("\n")[0]
