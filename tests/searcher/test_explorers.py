@@ -118,6 +118,15 @@ def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: S
         assert trial.decisions.keys() == found.choices.keys()
 
 
+@pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
+def test_a_budget_that_one_architecture_meets_ends_no_exploration(word: Shipped) -> None:
+    """One of 1,024 meets it: a draw in which many miss it is no proof that none does."""
+    wired = (f"n{i} = (conv(1) | conv(3) | conv(5) | conv(7))({'x' if not i else f'n{i - 1}'})" for i in range(5))
+    space = explored(net(*wired, "require params <= 80", "output n4"))
+    assert (space.count, len(space.listed or ())) == (1024, 1)
+    assert {trial.number for trial in explore(space, word).trials} == {0}
+
+
 class Votes(Judge):
     """A judge of which three proxies vote, so that every trial moves the ranks of all."""
 

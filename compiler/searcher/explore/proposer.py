@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from .space import Candidate, ExploredSpace
+from .space import Candidate, ExploredSpace, NoneMeetsError
 from .trials import History, Trial
 
 FRESH = 50
@@ -74,9 +74,12 @@ class Proposer(ABC):
         return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
 
     def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
-        """A proposal of an architecture that was not proposed before; None where many are known."""
+        """A proposal of an architecture that was not proposed before; None where many are known, or none may be."""
         for _ in range(FRESH):
-            found = make()
+            try:
+                found = make()
+            except NoneMeetsError:
+                return None
             if (found.candidate.number, found.budget) not in history.proposed:
                 return found
         return None

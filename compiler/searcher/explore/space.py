@@ -31,6 +31,10 @@ REMEMBERED = 4096
 """How many architectures are remembered with whether they meet what is required; no larger space is listed."""
 
 
+class NoneMeetsError(UsageError):
+    """Of many architectures that were proposed none may be."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """An architecture: its number in the space, and the items of every decision that exists in it."""
@@ -112,11 +116,16 @@ class ExploredSpace:
         """An architecture, uniformly or by weights, of all that meet the requirements.
 
         Raises:
-            UsageError: no architecture of many draws meets them.
+            NoneMeetsError: no architecture of many draws meets them, nor any of a space that is small enough to list.
         """
         if draw is Draw.WEIGHTS:
             return self._meeting(lambda: self._of(self.part.weighted.draw(source)))
-        return self._meeting(lambda: self.candidate(source.randrange(self.count)))
+        try:
+            return self._meeting(lambda: self.candidate(source.randrange(self.count)))
+        except NoneMeetsError:
+            if not self.listed:
+                raise
+            return source.choice(self.listed)
 
     def mutated(self, parent: Candidate, source: Random) -> Candidate | None:
         """The parent with one choice decided otherwise, and what depends on it; None where it has no neighbour.
@@ -138,11 +147,19 @@ class ExploredSpace:
         return found if found is not None and self.meets(found.number) else None
 
     def redrawn(self, parent: Candidate, rate: float, source: Random) -> Candidate:
-        """The parent, each of whose choices is drawn again with the probability ``rate``; it may equal the parent."""
+        """The parent, each of whose choices is drawn again with the probability ``rate``; it may equal the parent.
+
+        Raises:
+            NoneMeetsError: no such architecture of many meets the requirements.
+        """
         return self._meeting(lambda: self._of(redrawn(self.part, parent.choices, rate, source)))
 
     def crossed(self, left: Candidate, right: Candidate, source: Random) -> Candidate:
-        """An architecture that takes each choice from one of two parents, by a fair coin."""
+        """An architecture that takes each choice from one of two parents, by a fair coin.
+
+        Raises:
+            NoneMeetsError: no such architecture of many meets the requirements.
+        """
         return self._meeting(lambda: self._of(crossed(self.part, left.choices, right.choices, source)))
 
     def _of(self, choices: Selection) -> Candidate:
@@ -162,7 +179,7 @@ class ExploredSpace:
         required = " and ".join(str(item) for item in self.part.uncounted.requirements)
         misses = [f"meets `require {required}`"] if required else []
         misses += [] if self.only is None else ["is in the table"]
-        raise UsageError(f"of {TRIES} architectures proposed of '{self.name}', none {' and '.join(misses)}")
+        raise NoneMeetsError(f"of {TRIES} architectures proposed of '{self.name}', none {' and '.join(misses)}")
 
     def _meets(self, number: int) -> bool:
         if self.only is not None and not self.only(number):
