@@ -16,7 +16,7 @@ from .groups import existing
 from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import flag, option, position
-from .output import line, put, remark
+from .output import complain, line, put, remark
 from .program import run_program
 from .values import at_least, device, names
 
@@ -86,6 +86,8 @@ class StudyFiles(Command):
             optuna=self.optuna,
         )
         plan = plan_study(asked)
+        for sentence in plan.warnings:
+            complain(f"warning: {sentence}")
         if self.dry_run:
             _print(plan)
             return OK

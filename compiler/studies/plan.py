@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -63,6 +63,8 @@ class StudyPlan(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     runs: tuple[Run, ...]
+    warnings: tuple[str, ...] = ()
+    """What makes a comparison of the combinations unequal, a sentence each."""
 
     @property
     def combinations(self) -> dict[str, list[Run]]:
@@ -74,7 +76,7 @@ class StudyPlan(BaseModel):
 
     def part(self, share: Share) -> StudyPlan:
         """The runs of a share."""
-        return StudyPlan(runs=tuple(share.of(self.runs)))
+        return StudyPlan(runs=tuple(share.of(self.runs)), warnings=self.warnings)
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,12 @@ def plan_study(asked: Asked) -> StudyPlan:
         UsageError: no combination can run, two have one name, or a value of the grid is none.
     """
     runs: list[Run] = []
+    epochs: dict[Combination, int] = {}
     first: Exception | None = None
     for combination in _combinations(asked):
         refused, purpose = "", Purpose.SEARCHED
         try:
-            purpose = _purpose(combination, asked)
+            purpose, epochs[combination] = _purpose(combination, asked)
         except HspError as error:
             first, refused = first or error, error.diagnostics[0].message
         except UsageError as error:
@@ -144,7 +147,20 @@ def plan_study(asked: Asked) -> StudyPlan:
         runs += [_run(combination, seed, asked, purpose, refused) for seed in asked.seeds]
     if first is not None and all(run.refused for run in runs):
         raise first
-    return StudyPlan(runs=tuple(runs))
+    return StudyPlan(runs=tuple(runs), warnings=tuple(_unequal_epochs(epochs)))
+
+
+def _unequal_epochs(epochs: Mapping[Combination, int]) -> Iterator[str]:
+    """A sentence for each file and settings that methods search for different numbers of epochs; 0 are no epochs."""
+    groups: dict[tuple[Path, tuple[str, ...]], dict[str, int]] = {}
+    for combination, number in epochs.items():
+        if combination.method is not None and number:
+            groups.setdefault((combination.file, combination.sets), {})[combination.method] = number
+    for (file, sets), methods in groups.items():
+        if len(set(methods.values())) > 1:
+            where = " with ".join((str(file), *filter(None, [", ".join(sets)])))
+            found = ", ".join(f"{number} by {method}" for method, number in methods.items())
+            yield f"{where} is searched for different numbers of epochs: {found}; `--set epochs=N` gives all the same"
 
 
 class Purpose(Enum):
@@ -155,8 +171,8 @@ class Purpose(Enum):
     TRAINED = "trained"
 
 
-def _purpose(combination: Combination, asked: Asked) -> Purpose:
-    """What is done with a combination.
+def _purpose(combination: Combination, asked: Asked) -> tuple[Purpose, int]:
+    """What is done with a combination, and the epochs of all phases of its search.
 
     Raises:
         HspError: the file is wrong.
@@ -168,11 +184,12 @@ def _purpose(combination: Combination, asked: Asked) -> Purpose:
     if phases := program.phases:
         plan_search(request, config, writes=False)
         explores = any(isinstance(phase.settings.derive, ExplorerWord) for phase in phases)
-        return Purpose.EXPLORED if explores else Purpose.SEARCHED
+        purpose = Purpose.EXPLORED if explores else Purpose.SEARCHED
+        return purpose, sum(phase.settings.epochs for phase in phases)
     if combination.method is not None:
         raise UsageError(f"--method {combination.method}: '{combination.file}' has no `search` section")
     plan_training(request, config, writes=False)
-    return Purpose.TRAINED
+    return Purpose.TRAINED, 0
 
 
 def _run(combination: Combination, seed: int, asked: Asked, purpose: Purpose, refused: str) -> Run:

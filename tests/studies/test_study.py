@@ -184,6 +184,22 @@ def test_the_plan_is_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert not (file.parent / "out").exists()
 
 
+def test_methods_that_bring_different_epochs_are_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their results are not compared at equal cost; an explorer has no epochs of a supernet."""
+    methods = ("darts", "gdas", "snas", "random_search")
+    plan = plan_study(Asked([file], (0, 1), methods=methods, grid=("c=4,8",)))
+    assert plan.warnings == tuple(
+        f"{file} with c={c} is searched for different numbers of epochs: 1 by darts, 250 by gdas, 150 by snas; "
+        "`--set epochs=N` gives all the same"
+        for c in (4, 8)
+    )
+    assert not plan_study(Asked([file], (0,), methods=methods, sets=("epochs=3",))).warnings
+    assert not plan_study(Asked([file], (0,), grid=("epochs=3,4",))).warnings
+    words = [str(file), "--method", "darts,gdas", "--dry-run"]
+    assert main(words) == 0
+    assert "warning: " in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- carried out
 
 

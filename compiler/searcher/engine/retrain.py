@@ -45,7 +45,8 @@ class TrainOutcome:
 
     def __repr__(self) -> str:
         measured = f"{self.task.metric} {self.task.show(self.value)}"
-        return f"TrainOutcome({measured} on the test part after {len(self.history)} epochs, {self.weights})"
+        epochs = "1 epoch" if len(self.history) == 1 else f"{len(self.history)} epochs"
+        return f"TrainOutcome({measured} on the test part after {epochs}, {self.weights})"
 
     def _repr_html_(self) -> str:
         lines = "\n".join(epoch_line(record, len(self.history)) for record in self.history)
