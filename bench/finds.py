@@ -11,7 +11,7 @@ architectures goes on to about three times the epochs. What is found is looked u
 table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
 random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
 it was. Seconds are those of the processor that made the table: a few of its architectures are trained again first, to
-tell how fast this one is. `--report` prints the table of docs/finds_supernets.md from these files, and `--plot` draws
+tell how fast this one is. `--report` prints the table of docs/finds_methods.md from these files, and `--plot` draws
 it.
 """
 
@@ -32,7 +32,7 @@ from statistics import mean, median
 
 import torch
 from scipy.stats import beta, mannwhitneyu
-from truth import Space, Table
+from truth import Row, Space, Table
 
 from compiler.analysis.architectures.variation import found_in
 from compiler.program.methods import library_methods
@@ -161,21 +161,31 @@ def quicker(table: Table) -> int:
     return min((seed for seed in seconds if len(seconds[seed]) == most), key=lambda seed: mean(seconds[seed]))
 
 
+TESTS = 2
+"""How many trainings of an architecture test it: the first ones. A third one steers random draws."""
+
+
+def tested(row: Row) -> float:
+    """The test accuracy of an architecture, the mean over the trainings that test it."""
+    return mean(row.results[seed].test for seed in sorted(row.results)[:TESTS])
+
+
 def drawn(table: Table, seconds: float) -> list[float]:
     """Random searches of so many seconds: the share of the table that is worse than what each finds, in order.
 
     A search draws as many architectures as trainings fit into its time, at least one, and takes the best by the
-    validation accuracy of the first seed. What is found counts by its mean test accuracy. A training takes the mean
-    seconds of the seed whose trainings were quicker: other work may have slowed one down.
+    validation accuracy of the last seed: of a third training, which tests nothing, where the table has one. Of two
+    trainings the one that steers also tests, which flatters random draws. A training takes the mean seconds of the
+    seed whose trainings were quicker: other work may have slowed one down.
     """
-    quick = quicker(table)
+    quick, steering = quicker(table), table.seeds[-1]
     each = mean(row.results[quick].seconds for row in table.rows.values() if quick in row.results)
-    seed, count = table.seeds[0], max(1, int(seconds / each))
-    rows = [row.results for row in table.rows.values() if seed in row.results]
-    means = [mean(result.test for result in row.values()) for row in rows]
-    shares, source = [better_than(value, means) for value in means], random.Random(0)
+    count, source = max(1, int(seconds / each)), random.Random(0)
+    everything = list(map(tested, table.rows.values()))
+    rows = [row for row in table.rows.values() if steering in row.results]
+    shares = [better_than(tested(row), everything) for row in rows]
     draws = (source.sample(range(len(rows)), min(count, len(rows))) for _ in range(DRAWS))
-    return sorted(shares[max(drawn, key=lambda at: rows[at][seed].validation)] for drawn in draws)
+    return sorted(shares[max(drawn, key=lambda at: rows[at].results[steering].validation)] for drawn in draws)
 
 
 def chance_in(value: float, count: int, drawn: Sequence[float]) -> float:
@@ -197,8 +207,8 @@ class Placed:
 
 def placed(found: Sequence[Found], table: Table, more: Table) -> Placed | None:
     """The places of what a method found, those whose accuracy is known; None where there are none."""
-    known = {number: mean(r.test for r in row.results.values()) for number, row in table.rows.items()}
-    all_known = {n: mean(r.test for r in row.results.values()) for n, row in more.rows.items()} | known
+    known = {number: tested(row) for number, row in table.rows.items()}
+    all_known = {number: tested(row) for number, row in more.rows.items()} | known
     items = [item for item in found if item.number is not None and item.number in all_known]
     if not items:
         return None
@@ -221,8 +231,8 @@ def ranking(finds: Finds, table: Table, more: Table) -> list[Placed]:
 
 
 def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
-    """The table of docs/finds_supernets.md: the better median first."""
-    best = max(mean(r.test for r in row.results.values()) for row in table.rows.values())
+    """The table of docs/finds_methods.md: the better median first."""
+    best = max(map(tested, table.rows.values()))
     heads = "better than (median) | each | regret (mean) | p, one draw | draws of its time | p | p, halving"
     yield f"| method | searches | {heads} | seconds |"
     yield "|---|---|---|---|---|---|---|---|---|---|"

@@ -30,7 +30,7 @@ CONTENTS = {
     "What is known": [
         "docs/finds",
         "docs/finds_explorers",
-        "docs/finds_supernets",
+        "docs/finds_methods",
         "docs/finds_hdas",
         "docs/truth",
         "docs/performance",

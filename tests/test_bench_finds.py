@@ -168,6 +168,17 @@ def test_random_draws_in_the_time_of_a_search(finds: ModuleType, truth: ModuleTy
     assert finds.chance_in(0.875, 5, expected) == pytest.approx(likely, abs=0.01)
 
 
+def test_a_third_training_steers_random_draws(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    """It places nothing: where it says the reverse of the others, the longest draw finds the worst architecture."""
+    rows = [[number / 100, number / 100, (20 - number) / 100] for number in range(20)]
+    table = made(truth, tmp_path / "t.csv", rows)
+    assert finds.tested(table.rows[3]) == pytest.approx(0.03)
+    assert set(finds.drawn(table, 1e9)) == {0.025}
+    assert finds.placed([finds.Found("darts", 0, 19, 5.0, 50)], table, made(truth, tmp_path / "m.csv", [])).shares == (
+        0.975,
+    )
+
+
 def test_chance_of_a_median(finds: ModuleType) -> None:
     source = random.Random(0)
     drawn = [median(source.random() for _ in range(5)) for _ in range(20_000)]

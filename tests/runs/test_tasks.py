@@ -149,8 +149,9 @@ def test_from_the_command_line_to_a_program_of_ones_own(
     """Every command of the section, in order, then its program."""
     _, section = PAGE.split("### From the command line to a program of one's own")
     commands = [line.split() for line in section.split("\n## ")[0].splitlines() if line.startswith("    hdas-compile ")]
-    assert len(commands) == 3
+    assert len(commands) == 5
     (program,) = re.findall(r"```python\n(from pathlib.*?)```", section, re.DOTALL)
+    (loading,) = re.findall(r"```\n(import numpy\n.*?)```", section, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     Path("mydata.py").write_text(MYDATA)
@@ -160,7 +161,13 @@ def test_from_the_command_line_to_a_program_of_ones_own(
     capsys.readouterr()
     exec(compile(program, "tasks.md", "exec"), {})
     sys.modules.pop("rows")
-    assert re.fullmatch(r"tensor\(\[\[-?[0-9.]+\]\]\)\n", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"tensor\(\[\[-?[0-9.]+\]\]\)\n", said)
+    exec(compile(loading, "tasks.md", "exec"), {})
+    (first,), *others = (
+        map(float, re.findall(r"-?\d+\.\d+", line)) for line in (said + capsys.readouterr().out).splitlines()
+    )
+    assert [value for (value,) in others] == pytest.approx([first, first], abs=1e-3)
 
 
 NET = """\
