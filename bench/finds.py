@@ -165,6 +165,12 @@ TESTS = 2
 """How many trainings of an architecture test it: the first ones. A third one steers random draws."""
 
 
+def training_seconds(table: Table) -> float:
+    """The mean seconds of a training, of the seed whose trainings were quicker: other work may have slowed one down."""
+    seed = quicker(table)
+    return mean(row.results[seed].seconds for row in table.rows.values() if seed in row.results)
+
+
 def tested(row: Row) -> float:
     """The test accuracy of an architecture, the mean over the trainings that test it."""
     return mean(row.results[seed].test for seed in sorted(row.results)[:TESTS])
@@ -175,12 +181,10 @@ def drawn(table: Table, seconds: float) -> list[float]:
 
     A search draws as many architectures as trainings fit into its time, at least one, and takes the best by the
     validation accuracy of the last seed: of a third training, which tests nothing, where the table has one. Of two
-    trainings the one that steers also tests, which flatters random draws. A training takes the mean seconds of the
-    seed whose trainings were quicker: other work may have slowed one down.
+    trainings the one that steers also tests, which flatters random draws.
     """
-    quick, steering = quicker(table), table.seeds[-1]
-    each = mean(row.results[quick].seconds for row in table.rows.values() if quick in row.results)
-    count, source = max(1, int(seconds / each)), random.Random(0)
+    steering, source = table.seeds[-1], random.Random(0)
+    count = max(1, int(seconds / training_seconds(table)))
     everything = list(map(tested, table.rows.values()))
     rows = [row for row in table.rows.values() if steering in row.results]
     shares = [better_than(tested(row), everything) for row in rows]
@@ -447,8 +451,7 @@ def main() -> None:
                     times = [item.seconds for item in finds.of(RIVAL) if item.number is not None]
                     if not times:
                         raise SystemExit(f"search by {RIVAL} first: halving spends as much time")
-                    per_epoch = mean(r.seconds for row in table.rows.values() for r in row.results.values())
-                    per_epoch /= space.listing.program.train_settings.epochs
+                    per_epoch = training_seconds(table) / space.listing.program.train_settings.epochs
                     run = partial(halved, space, seed, mean(times), per_epoch)
                 found = run()
                 finds.add(replace(found, seconds=found.seconds * worth))
