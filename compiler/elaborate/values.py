@@ -57,9 +57,8 @@ class Function:
     label: str | None = None
 
     def __hash__(self) -> int:
-        return hash(
-            (self.instance, self.definition.name, self.label)
-        )  # the hash of a definition would read its whole tree
+        # The hash of a definition would read its whole tree.
+        return hash((self.instance, self.definition.name, self.label))
 
     @property
     def name(self) -> str:
