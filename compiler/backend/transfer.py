@@ -1,4 +1,4 @@
-"""Small tensors on their way from the CPU to a GPU, which does not have to wait for them."""
+"""Small tensors on their way between the CPU and a GPU, which does not have to wait for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import Tensor
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on a device; a GPU copies it while it computes, since it comes from pinned memory.
 
-    Where a gradient goes through the copy, it waits.
+    Where a gradient goes through the copy, and on its way to the CPU, which would read it too early, it waits.
     """
+    if device.type == "cpu":
+        return tensor.to(device)
     if device.type == "cuda" and tensor.device.type == "cpu" and not tensor.requires_grad:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

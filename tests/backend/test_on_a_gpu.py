@@ -93,7 +93,19 @@ def run(search: Searching, epochs: int = 2) -> Searching:
     return search
 
 
-METHODS = ("darts", "darts_second", "drnas", "sdarts_rs", "pc_darts", "p_darts")
+METHODS = (
+    "darts",
+    "darts_second",
+    "drnas",
+    "sdarts_rs",
+    "pc_darts",
+    "p_darts",
+    "snas",
+    "lambda_darts",
+    "darts_minus",
+    "oles",
+    "data",
+)
 
 
 @pytest.mark.parametrize("method", METHODS)

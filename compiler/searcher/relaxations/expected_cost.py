@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import mul
 
 import torch
 from torch import Tensor
@@ -60,7 +62,7 @@ class Expectation:
             [share(decision, weights, constants.derivable, example) for decision in self.decisions.values()]
         )
         for rows, values in constants.groups:
-            total = total + (shares[rows].prod(1) * values).sum()
+            total = total + (product(shares[rows].unbind(1)) * values).sum()
         return total
 
     def _constants(self, like: Tensor) -> _Constants:
@@ -80,6 +82,11 @@ class _Constants:
 
     groups: Sequence[tuple[Tensor, Tensor]]
     derivable: Mapping[str, Tensor]
+
+
+def product(factors: Sequence[Tensor]) -> Tensor:
+    """The product of tensors; the gradient of `torch.prod` waits for a GPU to count its zeros."""
+    return reduce(mul, factors)
 
 
 def share(
