@@ -16,6 +16,7 @@ from .groups import (
     RunOptions,
     SettingOptions,
     Source,
+    choice_of_method,
     method_option,
     method_overrides,
     network_option,
@@ -80,6 +81,8 @@ class DryRun(Command):
         else:
             searching = plan_search(request, config, writes=False)
             show(searching.program.warnings)
+            for sentence in choice_of_method(searching.program):
+                say(sentence)
             from compiler.runs.dry_run import dry_search
 
             sizes = dry_search(searching, say)

@@ -17,6 +17,7 @@ from .option import OptionGroup, command_line, flag, option, position
 from .values import at_least, device, names, one_of, read_bytes, real, whole
 
 if TYPE_CHECKING:
+    from compiler.program.model import Program
     from compiler.program.overrides import Override
     from compiler.program.request import Request
     from compiler.runs.config import RunConfig
@@ -64,7 +65,8 @@ def phases_option() -> Any:
 
 def method_option() -> Any:
     """A field: the method of a search."""
-    return option("--method", "NAME", "search by this method instead of the file's", otherwise="as the file says")
+    text = "search by this method instead of the file's; auto is one that suits the space"
+    return option("--method", "NAME", text, otherwise="as the file says")
 
 
 def method_overrides(name: str | None) -> list[Override]:
@@ -74,6 +76,12 @@ def method_overrides(name: str | None) -> list[Override]:
     from compiler.searcher.settings.words import Applied
 
     return [] if name is None else [Override(SETTING, Applied(name), f"--method {name}")]
+
+
+def choice_of_method(program: Program) -> list[str]:
+    """The method that the space chose, and why, as a line to print; none where it was named."""
+    chosen = program.method
+    return [f"method: {chosen.method.name}: {chosen.why}"] if chosen is not None and chosen.why else []
 
 
 def seed_option(text: str) -> Any:

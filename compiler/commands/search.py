@@ -17,6 +17,7 @@ from .groups import (
     RunOptions,
     SettingOptions,
     Source,
+    choice_of_method,
     method_option,
     method_overrides,
     phases_option,
@@ -78,6 +79,9 @@ class Search(Command):
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases)
         plan = plan_search(request, replace(config, workers=self.workers, ray=self.ray))
         show(plan.program.warnings)
+        with aside(self.json):
+            for sentence in choice_of_method(plan.program):
+                remark(sentence)
         told = self._mirror(plan)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process

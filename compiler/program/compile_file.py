@@ -21,9 +21,12 @@ from hdas_dsl.text.diagnostics import Diagnostic, Severity, hinted, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
 
+from .auto_method import suited
 from .compilation import Compilation
 from .equivalence import Equivalence, read_equivalence
 from .library import library_changes
+from .methods import SETTING as METHOD
+from .methods import asks_for_auto
 from .model import Program
 from .networks import only_network
 from .overrides import Override
@@ -94,6 +97,8 @@ def compiled(
     Raises:
         HspError, UsageError: as `compile_file` does.
     """
+    if asks_for_auto(compilation):
+        return _by_suited_method(compilation, name, network, found, recipe)
     program = _program(compilation, name, network, found or {}, recipe)
     if program is not None:
         compilation.report(clashing_tables(requirement for requirement, _ in program.requirements))
@@ -103,6 +108,24 @@ def compiled(
     if program is not None:
         _refuse_unused(compilation, program)
         diagnostics += program.warnings
+    return program, diagnostics
+
+
+def _by_suited_method(
+    compilation: Compilation, name: str, network: str | None, found: Mapping[str, str] | None, recipe: Path | None
+) -> tuple[Program | None, list[Diagnostic]]:
+    """The program with the method that its networks ask for: the first that goes with the file."""
+
+    def again(overrides: Sequence[Override]) -> Compilation:
+        return replace(compilation, overrides=overrides, used=set(), diagnostics=[], known=compilation.elaborations)
+
+    stated = compilation.overrides
+    program, diagnostics = compiled(again([o for o in stated if o.name != METHOD]), name, network, found, recipe)
+    for method in () if program is None else suited(program):
+        program, diagnostics = compiled(again(method.overrides(stated)), name, network, found, recipe)
+        if program is not None:
+            chosen = None if program.method is None else replace(program.method, why=method.why)
+            return replace(program, method=chosen), diagnostics
     return program, diagnostics
 
 

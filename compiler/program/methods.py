@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from compiler.util.errors import UsageError
@@ -20,6 +20,9 @@ LIBRARY = "lib/methods.hsp"
 SETTING = "method"
 """The name of the method's setting on the command line."""
 
+AUTO = "auto"
+"""What the command line says where the space chooses the method."""
+
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
@@ -32,6 +35,8 @@ class Chosen:
     method: ast.Method
     unit: Unit
     wins: bool
+    why: str = ""
+    """Why it was chosen, where the space did that."""
 
 
 def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen | None:
@@ -40,7 +45,7 @@ def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen
     Raises:
         UsageError: the command line names a method that does not exist.
     """
-    stated = next((item for item in compilation.overrides if item.name == SETTING), None)
+    stated = _stated(compilation.overrides)
     named = None if search is None else search.method
     if stated is None and named is None:
         return None
@@ -51,9 +56,20 @@ def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen
             raise UsageError(f"{stated.said}: there is no such method; {_hint(name, known)}")
         return known[name]
     if named is not None and named.name not in known:
-        message, hint = f"there is no method '{named.name}'", _hint(named.name, known)
+        hint = (
+            "`--method auto` chooses one, which a file then names" if named.name == AUTO else _hint(named.name, known)
+        )
+        message = f"there is no method '{named.name}'"
         compilation.report([Diagnostic(Code.UNKNOWN_NAME, named.span, message, hint)])
     return None if named is None else known.get(named.name)
+
+
+def asks_for_auto(compilation: Compilation) -> bool:
+    """Whether the command line leaves the method to the space; a file may have a method of that name."""
+    stated = _stated(compilation.overrides)
+    return (
+        stated is not None and _name(stated) == AUTO and all(method.name != AUTO for method, _ in _methods(compilation))
+    )
 
 
 def library_methods() -> tuple[ast.Method, ...]:
@@ -69,6 +85,10 @@ def _methods(compilation: Compilation) -> Iterator[tuple[ast.Method, Unit]]:
     for unit in (*((library,) if library else ()), *reversed(used), compilation.unit):
         for method in reversed(unit.module.methods):
             yield method, unit
+
+
+def _stated(overrides: Sequence[Override]) -> Override | None:
+    return next((item for item in overrides if item.name == SETTING), None)
 
 
 def _name(item: Override) -> str:

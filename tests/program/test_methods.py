@@ -137,3 +137,47 @@ def test_by_is_a_name_elsewhere() -> None:
     assert compiled(text).phases[0].settings.derive.describe() == "strongest(by = logit)"
     program, _ = compile_file("by.hsp", text=NET.replace("Net", "by") + "search by {\n}\n")
     assert program is not None
+
+
+AUTO = by("auto")
+
+
+@pytest.mark.parametrize(
+    ("net", "section", "method", "why"),
+    [
+        (CHAIN, "search Net {\n}\n", "snas", "choices are of operations"),
+        (NET, "search Net {\n}\n", "tse_predictor", "'Net.n0.in' picks inputs"),
+        (CHAIN, "search Net {\n  preferences = apart\n}\n", "tse_predictor", "`snas` does not go"),
+        (CELLS, "search {\n  phase one = Net\n  phase two = one.Net\n}\n", "snas", "'two' builds on an earlier phase"),
+        (CHAIN, "search Net by gdas {\n}\n", "snas", "choices are of operations"),
+    ],
+)
+def test_auto_is_a_method_that_suits_the_space(net: str, section: str, method: str, why: str) -> None:
+    chosen = compiled(section, AUTO, net=net).method
+    assert chosen is not None
+    assert (chosen.method.name, chosen.why.startswith(why)) == (method, True)
+
+
+def test_auto_is_what_a_file_says_of_its_own_method() -> None:
+    program = compiled("method auto {\n  epochs = 9\n}\nsearch Net {\n}\n", AUTO)
+    assert program.method is not None
+    assert (program.method.unit, program.settings.epochs, program.method.why) == (program.unit, 9, "")
+
+
+def test_settings_of_the_command_line_hold_with_auto() -> None:
+    assert compiled("search Net {\n}\n", AUTO, Override("epochs", 2, "--epochs 2"), net=CHAIN).settings.epochs == 2
+    with pytest.raises(UsageError, match=r"^--set depth=2: there is no parameter or setting of that name"):
+        compiled("search Net {\n}\n", AUTO, Override("depth", 2, "--set depth=2"), net=CHAIN)
+
+
+def test_a_file_names_its_method() -> None:
+    _, (wrong,) = compile_file("net.hsp", text=NET + "search Net by auto {\n}\n")
+    assert (wrong.message, wrong.hint) == (
+        "there is no method 'auto'",
+        "`--method auto` chooses one, which a file then names",
+    )
+
+
+def test_what_is_wrong_with_a_file_is_said_with_auto_too() -> None:
+    _, (wrong,) = compile_file("net.hsp", [AUTO], text=NET + "search Nothing {\n}\n")
+    assert wrong.span.text == "Nothing"
