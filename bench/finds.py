@@ -117,6 +117,12 @@ class Finds:
         """What a method found, by seed."""
         return sorted((item for item in self.all if item.method == method), key=lambda item: item.seed)
 
+    def between(self, first: int, end: int) -> Finds:
+        """What the searches of some seeds found, with what is refused."""
+        found = Finds(self.path)
+        found.all = [item for item in self.all if first <= item.seed < end or item.refusal]
+        return found
+
     def add(self, found: Found) -> None:
         """Note what was found and write the file."""
         self.all.append(found)
@@ -418,7 +424,8 @@ def main() -> None:
     parser.add_argument("space", type=Path)
     wanted = 'a method, or "method, line; line"; by default those with a supernet'
     parser.add_argument("--methods", nargs="+", default=[*with_supernets(), HALVING], help=wanted)
-    parser.add_argument("--seeds", type=int, default=5, help="searches of each method")
+    parser.add_argument("--seeds", type=int, default=5, help="searches of each method, and those that are reported")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of these, to search and to report")
     parser.add_argument("--epochs", type=int, default=50, help="of each search")
     parser.add_argument("--batch", type=int, default=64, help="of each search")
     parser.add_argument("--from-data", default="fashion_mnist(images = 6000, weights_share = 0.5)", help="of searches")
@@ -442,7 +449,7 @@ def main() -> None:
         setting = Setting(args.epochs, args.batch, args.from_data, args.data)
         worth = pace(space, table)
         print(f"a second here is worth {worth:.2f} of the table's", flush=True)
-        for seed in range(args.seeds):
+        for seed in range(args.first, args.seeds):
             for method in args.methods:
                 if finds.has(method, seed) or (time.monotonic() - began) / 60 > args.minutes:
                     continue
@@ -457,9 +464,10 @@ def main() -> None:
                 finds.add(replace(found, seconds=found.seconds * worth))
                 known([finds.all[-1].number], table, more, space)
                 print(finds.all[-1], flush=True)
-    print("\n".join(report(finds, table, more)))
+    reported = finds.between(args.first, args.seeds)
+    print("\n".join(report(reported, table, more)))
     if args.plot:
-        plot(ranking(finds, table, more), table, f"{args.space.name}: what searches find", args.plot)
+        plot(ranking(reported, table, more), table, f"{args.space.name}: what searches find", args.plot)
 
 
 if __name__ == "__main__":

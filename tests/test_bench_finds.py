@@ -116,6 +116,12 @@ def test_the_report(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> Non
     assert lines[2] == "| `darts` | 3 | 92.5% | 98%, 92%, 88% | 1.00% | 0.016 | 52.5% | 0.025 | 0.050 | 5 |"
     assert lines[3].startswith("| `halving` | 3 | 12.5% |")
     assert lines[4] == "| `fairnas` | refused: items differ | | | | | | | | |"
+    later = list(finds.report(again.between(1, 3), table, more))
+    assert [line.split(" | ")[:3] for line in later[2:4]] == [
+        ["| `darts`", "2", "90.0%"],
+        ["| `halving`", "2", "10.0%"],
+    ]
+    assert later[4] == lines[4]
 
 
 def test_the_plot(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
