@@ -253,7 +253,9 @@ def _exported(out: Path | None, stem: str, kind: ExportKind) -> Path:
 def _wanted(program: Program, names: tuple[str, ...]) -> tuple[Phase, ...]:
     """The phases to run: those named, or all that are not optional."""
     if not program.phases:
-        raise UsageError(f"'{program.name}' has no `search` section: nothing says how to search it")
+        data = "digits" if program.train is None else program.train_settings.data.describe()
+        written = f"search {program.network.name} {{ data = {data} }}"
+        raise UsageError(f"'{program.name}' has no `search` section, which says how and on what: add `{written}`")
     known = [phase.name for phase in program.phases if phase.name]
     for name in names:
         if name not in known:

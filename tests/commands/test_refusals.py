@@ -59,7 +59,7 @@ REFUSALS = [
     (1, "has no gradient that `order = second`", ["second.hsp"]),
     (1, "has no gradient that `order = second`", ["second.hsp", "--search"]),
     (2, "--set order=second: `relax = sample` has", ["drawn.hsp", "--search", "--set", "order=second"]),
-    (2, "no `search` section", ["net.hsp", "--search"]),
+    (2, "no `search` section, which says how and on what: add `search Net { data = digits }`", ["net.hsp", "--search"]),
     (2, "this file has no phases", ["space.hsp", "--search", "--phases", "micro"]),
     (2, "did you mean 'micro'?", [str(SPACES / "hdas_digits.hsp"), "--search", "--phases", "micor"]),
     (2, "takes 64, which is no image", ["flat.hsp", "--search"]),
