@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from compiler.ir.decision import DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.searcher.settings.words import Applied
 
 from .methods import SETTING
@@ -36,7 +36,7 @@ class Suited:
 def suited(program: Program) -> Iterator[Suited]:
     """The methods that suit the networks of a search, the best first; the next where one does not go with the file."""
     decisions = {path: each for network in program.networks for path, each in network.decisions.items()}
-    picks = [path for path, decision in decisions.items() if decision.kind is DecisionKind.PICK]
+    picks = [path for path, decision in decisions.items() if _picks(decision)]
     if phases := [phase.name for phase in program.phases if phase.after]:
         yield Suited(
             BY_SUPERNET, f"'{phases[0]}' builds on an earlier phase, whose architectures cannot be trained alone"
@@ -48,3 +48,8 @@ def suited(program: Program) -> Iterator[Suited]:
     else:
         yield Suited(BY_SUPERNET, "choices are of operations, numbers and sizes, which a supernet tells apart")
         yield Suited(BY_TRAININGS, f"`{BY_SUPERNET}` does not go with the settings of the file")
+
+
+def _picks(decision: Decision) -> bool:
+    """Whether a decision picks some of several inputs."""
+    return decision.kind is DecisionKind.PICK and decision.least < len(decision.items)

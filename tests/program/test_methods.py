@@ -49,6 +49,10 @@ network Net(image: [1, 8, 8]) {
   output image -> conv(3, 4) -> Two -> Two -> classifier(3)
 }
 """
+ONE_INPUT = CHAIN.replace(
+    "output stem ->", "n[i < 2] = sum(pick 1 of (unit | identity)(each (prev(stem))))\n  output last of n ->"
+)
+"""Picks that take the only input there is."""
 WITHOUT_PICKS = ("fairnas", "bignas", "asng")
 """Methods that picks, or spaces without numbers, do not suit."""
 
@@ -147,6 +151,7 @@ AUTO = by("auto")
     [
         (CHAIN, "search Net {\n}\n", "snas", "choices are of operations"),
         (NET, "search Net {\n}\n", "tse_predictor", "'Net.n0.in' picks inputs"),
+        (ONE_INPUT, "search Net {\n}\n", "snas", "choices are of operations"),
         (CHAIN, "search Net {\n  preferences = apart\n}\n", "tse_predictor", "`snas` does not go"),
         (CELLS, "search {\n  phase one = Net\n  phase two = one.Net\n}\n", "snas", "'two' builds on an earlier phase"),
         (CHAIN, "search Net by gdas {\n}\n", "snas", "choices are of operations"),
