@@ -131,9 +131,16 @@ class Measured(Answer):
     """Milliseconds by operation, how they were measured, and those of each network: by the table, and as a whole."""
 
     class Network(Answer):
-        """The range over its architectures; of one alone it is also measured as a whole."""
+        """The range over its architectures; of one alone it is also measured as a whole.
+
+        A phase that comes ``after`` others takes part in all that they may find, but for those of which only the
+        ``first`` architecture is considered.
+        """
 
         name: str
+        phase: str | None
+        after: tuple[str, ...]
+        first: tuple[str, ...]
         low: float
         high: float
         whole: float | None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compiler.analysis.costs.latency_table import Table
     from compiler.elaborate import Elaborated
     from compiler.program.model import Program
+    from compiler.program.open_phases import OpenPhases
     from compiler.runs.measure_latency import Conditions
 
     from .answers import Measured
@@ -58,12 +59,15 @@ class Measure(Command):
 
     def run(self) -> int:
         """Measure what the table lacks, write it, and print the range of each network by it."""
-        program = self.source.request(network=self.network).compile()
+        request = self.source.request(network=self.network)
+        from compiler.program.open_phases import open_phases
+
+        found = open_phases(request)
         known = self._known()
         from compiler.runs.measure_latency import Conditions
 
         how = Conditions(self.batch, self.threads, self.rounds)
-        spaces = networks(program)
+        spaces = networks(found.program)
         measured = _measured(spaces, how, known)
         kept = known.milliseconds if known is not None else {}
         from compiler.analysis.costs.latency_table import Table
@@ -71,16 +75,13 @@ class Measure(Command):
         table = Table(str(self.out or "measured"), {**kept, **measured.milliseconds}, measured.facts)
         if self.out is not None:
             table.write(self.out)
-        ranges = [_range(space, table, how) for space in spaces]
+        ranges = [_range(space, table, how, found) for space in spaces]
         if self.json:
             put_json(_answer(self.out, table, ranges))
             return OK
         _print_table(table, len(measured.milliseconds), len(kept))
-        for name, low, high, whole in ranges:
-            if whole is None:
-                line(f"{name}: {low:.4g} ms to {high:.4g} ms by the table")
-            else:
-                line(f"{name}: {low:.4g} ms by the table, {whole:.4g} ms as a whole")
+        for network in ranges:
+            line(_sentence(network))
         return OK
 
     def _known(self) -> Table | None:
@@ -128,18 +129,48 @@ def _print_table(table: Table, measured: int, kept: int) -> None:
         line(f"  {value:10.4f} ms  {signature}")
 
 
-def _range(space: Elaborated, table: Table, how: Conditions) -> tuple[str, float, float, float | None]:
-    """A network's name, its latencies by the table, and that as a whole where it is an architecture."""
+def _range(space: Elaborated, table: Table, how: Conditions, found: OpenPhases) -> Measured.Network:
+    """A network's latencies by the table, and that as a whole where it is an architecture."""
     from compiler.analysis.costs.cost_polynomial import Costing
     from compiler.analysis.costs.elimination import Variables, range_of
     from compiler.analysis.costs.prices import Latency
     from compiler.runs.measure_latency import measure_whole
 
+    from .answers import Measured
+
     span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
-    return space.name, float(span.low), float(span.high), None if space.is_space else measure_whole(space, how)
+    phase = next((phase for phase in found.program.phases if phase.network is space and phase.name), None)
+    return Measured.Network(
+        name=space.name,
+        phase=None if phase is None else phase.name,
+        after=() if phase is None else phase.after,
+        first=() if phase is None else found.fixed_before(phase),
+        low=float(span.low),
+        high=float(span.high),
+        whole=None if space.is_space else measure_whole(space, how),
+    )
 
 
-def _answer(out: Path | None, table: Table, ranges: Sequence[tuple[str, float, float, float | None]]) -> Measured:
+def _sentence(network: Measured.Network) -> str:
+    """The latencies of a network; of a phase that comes after others, for which of their results they hold."""
+    name = network.name if network.phase is None else f"{network.name} of phase '{network.phase}'"
+    if network.whole is None:
+        sentence = f"{name}: {network.low:.4g} ms to {network.high:.4g} ms by the table"
+    else:
+        sentence = f"{name}: {network.low:.4g} ms by the table, {network.whole:.4g} ms as a whole"
+    if after := [name for name in network.after if name not in network.first]:
+        sentence += f", whatever {_quoted(after)} may find"
+    if network.first:
+        sentence += f", with the first architecture of {_quoted(network.first)}: what it will find is not known yet"
+    return sentence
+
+
+def _quoted(names: Sequence[str]) -> str:
+    """The names of phases in a sentence."""
+    return " and ".join(f"'{name}'" for name in names)
+
+
+def _answer(out: Path | None, table: Table, ranges: Sequence[Measured.Network]) -> Measured:
     """The answer of the command: the measured latencies."""
     from .answers import Measured
 
@@ -147,9 +178,7 @@ def _answer(out: Path | None, table: Table, ranges: Sequence[tuple[str, float, f
         table=None if out is None else str(out),
         facts=dict(table.facts),
         milliseconds=dict(table.milliseconds),
-        networks=tuple(
-            Measured.Network(name=name, low=low, high=high, whole=whole) for name, low, high, whole in ranges
-        ),
+        networks=tuple(ranges),
     )
 
 

@@ -20,6 +20,12 @@ def stand_in(space: Elaborated, rule: Derivation | Explorer) -> ast.Module:
     decisions = space.decisions
     if not isinstance(rule, Menus):
         return derive_module(space, default_decisions(decisions))
+    return whole(space)
+
+
+def whole(space: Elaborated) -> ast.Module:
+    """A space with all that it decides; raises HspError where it cannot be written as a result."""
+    decisions = space.decisions
     return derive_space(space, {path: tuple(range(len(decisions[path].items))) for path in menus(decisions)})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,64 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([str(path), "--rounds", "0"]) == 2
     assert main([str(path), "--threads", "1000000"]) == 2
     assert "1000000 is more than 1,024" in capsys.readouterr().err
+
+
+PHASES = """\
+hsp 1
+cell Cell(x) {
+  a = x -> (conv(3, x.c) | conv(5, x.c))
+  output a
+}
+cell Wide(x) {
+  a = x -> conv(3, 2 | 4)
+  output a
+}
+network Net(image: [1, 4, 4]; c = 2) {
+  output image -> conv(1, c) -> Cell -> Wide -> classifier(2)
+}
+network Deep(image: [1, 4, 4]; c = 4, Body) {
+  a = image -> conv(1, c) -> Body
+  output a -> (relu | gelu) -> classifier(2)
+}
+network Sum(image: [1, 4, 4]; Body) {
+  a = image -> conv(1, 2) -> relu
+  output (a + Body(a)) -> (relu | gelu) -> classifier(2)
+}
+search {
+  epochs = 1
+  phase one = Net
+  phase two = Deep(Body = one.Cell)
+}
+"""
+
+
+def test_a_phase_is_measured_with_all_that_the_ones_before_it_may_find(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table had no row for the wider convolution at the width of the later phase, and the range was too small."""
+    path = tmp_path / "phases.hsp"
+    path.write_text(PHASES)
+    table_path = tmp_path / "t.csv"
+    assert main([str(path), "--out", str(table_path), "--rounds", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "Net of phase 'one': " in said
+    assert "by the table, whatever 'one' may find" in said
+    table = read_table(table_path, "t.csv")
+    assert conv(5, 4).replace("8x8", "4x4") in table.milliseconds
+    replace(table, milliseconds={name: 16.0 * ("k=5" in name) for name in table.milliseconds}).write(table_path)
+    assert main([str(path), "--out", str(table_path), "--rounds", "1"]) == 0
+    assert "Deep of phase 'two': 0 ms to 16 ms by the table, whatever 'one' may find" in capsys.readouterr().out
+
+
+def test_a_result_that_must_be_known_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sum needs to know how wide its terms are, which the first phase decides."""
+    path = tmp_path / "phases.hsp"
+    path.write_text(PHASES.replace("phase two = Deep(Body = one.Cell)", "phase two = Sum(Body = one.Wide)"))
+    assert main([str(path), "--rounds", "1", "--json"]) == 0
+    _, two = json.loads(capsys.readouterr().out)["networks"]
+    assert (two["phase"], two["after"], two["first"]) == ("two", ["one"], ["one"])
+    assert main([str(path), "--rounds", "1"]) == 0
+    assert "with the first architecture of 'one': what it will find is not known yet" in capsys.readouterr().out
 
 
 def test_a_search_within_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
