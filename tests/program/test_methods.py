@@ -155,6 +155,7 @@ AUTO = by("auto")
         (CHAIN, "search Net {\n  preferences = apart\n}\n", "tse_predictor", "`snas` does not go"),
         (CELLS, "search {\n  phase one = Net\n  phase two = one.Net\n}\n", "snas", "'two' builds on an earlier phase"),
         (CHAIN, "search Net by gdas {\n}\n", "snas", "choices are of operations"),
+        (CHAIN, "search Net {\n  require params <= 1K\n}\n", "tse_predictor", "`require` leaves out large"),
     ],
 )
 def test_auto_is_a_method_that_suits_the_space(net: str, section: str, method: str, why: str) -> None:
