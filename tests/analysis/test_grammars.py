@@ -30,6 +30,8 @@ from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
 from compiler.searcher.explore.grammars import explored_space
+from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.settings.exploring import Draw
 from compiler.util.errors import UsageError
 from tests.support.programs import SPACES, in_order, space
 
@@ -224,6 +226,21 @@ def test_the_trees_of_a_text_are_those_that_were_drawn() -> None:
     (only,) = sample(listing, 1)
     with pytest.raises(UsageError, match=r"no menu of 'one.hsp' can be drawn anew"):
         mutate(listing, Request(Path("one.hsp"), text=only.text))
+
+
+def test_a_tree_is_mended_for_a_budget_that_next_to_none_meets() -> None:
+    """Of 300 trees the largest has 10,720 parameters; and a budget that none meets is an error that says so."""
+
+    def explored(required: str) -> ExploredSpace:
+        text = TREES.replace("depth = 1", "depth = 3").replace("  output", f"  require {required}\n  output")
+        return explored_space(Architectures(Request(Path("grammar.hsp"), text=text)).parts[0])
+
+    space = explored("params >= 10721")
+    found = [space.drawn(Random(seed), Draw.WEIGHTS) for seed in range(3)]
+    assert space.scarce(Draw.WEIGHTS)
+    assert all(space.meets(each.number) for each in found)
+    with pytest.raises(UsageError, match=r"none meets `require params <= 159`; changes .* end 0\.6% away"):
+        explored("params <= 159").drawn(Random(0), Draw.WEIGHTS)
 
 
 def test_commands_on_a_grammar(

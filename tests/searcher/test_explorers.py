@@ -19,6 +19,7 @@ from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.explore import guided
+from compiler.searcher.explore import space as space_module
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
@@ -27,6 +28,7 @@ from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import (
     Acquisition,
+    Draw,
     Evolution,
     Genetic,
     InitialSpread,
@@ -121,10 +123,48 @@ def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: S
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 def test_a_budget_that_one_architecture_meets_ends_no_exploration(word: Shipped) -> None:
     """One of 1,024 meets it: a draw in which many miss it is no proof that none does."""
-    wired = (f"n{i} = (conv(1) | conv(3) | conv(5) | conv(7))({'x' if not i else f'n{i - 1}'})" for i in range(5))
-    space = explored(net(*wired, "require params <= 80", "output n4"))
+    space = wired(5, "require params <= 80")
     assert (space.count, len(space.listed or ())) == (1024, 1)
     assert {trial.number for trial in explore(space, word).trials} == {0}
+
+
+def wired(nodes: int, *required: str) -> ExploredSpace:
+    """One choice of a convolution after the other: 16, 144, 400 or 784 parameters."""
+    lines = (f"n{i} = (conv(1) | conv(3) | conv(5) | conv(7))({'x' if not i else f'n{i - 1}'})" for i in range(nodes))
+    return explored(net(*lines, *required, f"output n{nodes - 1}"))
+
+
+@pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
+def test_a_tight_budget_ends_no_exploration_of_a_space_that_is_too_large_to_list(word: Shipped) -> None:
+    """Of 65,536 architectures 9 meet it: 300 draws in a row missed it, and the exploration ended without a result."""
+    space = wired(8, "require params <= 8 * 16 + 128")
+    assert (space.count, space.listed) == (65_536, None)
+    history = explore(space, word)
+    assert all(space.meets(trial.number) for trial in history.trials)
+    assert len({trial.number for trial in history.trials}) >= 3
+
+
+@pytest.mark.parametrize("mended", [0, 8], ids=["solved", "mended"])
+@pytest.mark.parametrize("draw", Draw)
+def test_draws_within_a_tight_budget(draw: Draw, mended: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The 28 with two convolutions of 3x3 among those of 1x1 are found, and equal seeds draw equal ones."""
+    monkeypatch.setattr(space_module, "MENDED", mended)
+    space = wired(8, "require params >= 8 * 16 + 256 and params <= 8 * 16 + 256")
+    found = [space.drawn(Random(seed), draw) for seed in range(150)]
+    assert space.scarce(draw)
+    assert all(space.meets(each.number) for each in found)
+    assert len({each.number for each in found}) >= 26
+    again = wired(8, "require params >= 8 * 16 + 256 and params <= 8 * 16 + 256")
+    assert [again.drawn(Random(seed), draw).number for seed in range(149, 139, -1)] == [
+        each.number for each in reversed(found[140:])
+    ]
+
+
+def test_a_budget_that_none_meets_says_how_near_they_come() -> None:
+    with pytest.raises(UsageError) as error:
+        wired(8, "require params <= 100").drawn(Random(0))
+    assert "changes of one choice after the other end 28.0% away" in str(error.value)
+    assert "no architecture of 'N' has `params` at most 100: at least it is 128" in str(error.value)
 
 
 class Votes(Judge):
@@ -369,5 +409,5 @@ def test_what_cannot_be_explored() -> None:
     with pytest.raises(UsageError, match="nothing to choose"):
         explored(net("output a(x)"))
     never = SMALL["costs"].replace("params <= 200", "params <= 1")
-    with pytest.raises(UsageError, match=r"of 300 .* none meets `require params <= 1`"):
+    with pytest.raises(UsageError, match=r"of all [0-9]+ .* none meets `require params <= 1`"):
         explore(explored(never), EXPLORERS["random"])

@@ -5,7 +5,7 @@ They are drawn, by weights or, where they are counted, uniformly, and mutated: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from compiler.analysis.architectures.constraints import judge
@@ -13,6 +13,7 @@ from compiler.analysis.architectures.grammar_space import Drawn
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.alive import lives
 from compiler.analysis.requirements.evaluate import Requirements
+from compiler.elaborate import Requirement
 from compiler.ir.decision import Selection
 from compiler.ir.undecided import MOST_ITEMS
 from compiler.program.equivalence import Equivalence
@@ -79,38 +80,44 @@ class ExploredGrammar(ExploredSpace):
         """The trees, as texts."""
         return self._drawn(chosen).texts
 
+    @property
+    def required(self) -> Sequence[Requirement]:
+        """What trees are asked for."""
+        return self.grammar.network.requirements
+
     def lives(self, found: Candidate) -> bool:
         """Whether its output depends on its input."""
         return lives(self._drawn(found.choices).network)
 
-    def drawn(self, source: Random, draw: Draw = Draw.UNIFORM) -> Candidate:
-        """An architecture, uniformly or by weights.
+    @property
+    def listed(self) -> None:
+        """Trees are not listed."""
+
+    def _draw(self, source: Random, draw: Draw) -> Candidate:
+        """An architecture, uniformly or by weights, whatever costs are required.
 
         Raises:
             UncountableError: uniform draws need their number, which is not known.
-            UsageError: none of many that were drawn meets the requirements.
+            UsageError: the network fits none of many trees.
         """
+        for _ in range(TRIES):
+            found = self.grammar.weighted(source) if draw is Draw.WEIGHTS else self.grammar.uniform(source)
+            if found is not None:
+                return self._of(found.selection)
+        raise UsageError(f"'{self.name}' fits none of {TRIES} derivations that were drawn")
 
-        def propose() -> Drawn | None:
-            return self.grammar.weighted(source) if draw is Draw.WEIGHTS else self.grammar.uniform(source)
-
-        return self._meeting(lambda: self._proposed(propose))
-
-    def neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
+    def _steps(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
         """Architectures in which the tree below one menu is another."""
         tree = self._drawn(parent.choices)
         for _ in range(TRIES):
             child = self.grammar.mutated(tree, source)
             if child is not None:
                 found = self._of(child.selection)
-                if found.number != parent.number and self.meets(found.number):
+                if found.number != parent.number:
                     yield found
 
-    def _proposed(self, propose: Callable[[], Drawn | None]) -> Candidate:
-        for _ in range(TRIES):
-            if (found := propose()) is not None:
-                return self._of(found.selection)
-        raise UsageError(f"'{self.name}' fits none of {TRIES} derivations that were drawn")
+    def _solved(self, source: Random) -> None:
+        """Requirements of trees are not solved."""
 
     def _of(self, choices: Selection) -> Candidate:
         number = 1
@@ -125,9 +132,9 @@ class ExploredGrammar(ExploredSpace):
         assert found is not None, "it was drawn"
         return found
 
-    def _meets(self, number: int) -> bool:
+    def _distance_of(self, number: int) -> float:
         network = self._drawn(self.candidate(number).choices).network
-        return not network.requirements or not judge(Requirements(network), {}).distance
+        return judge(Requirements(network), {}).distance if network.requirements else 0.0
 
 
 def explored_space(part: Part, same: Equivalence | None = None) -> ExploredSpace:

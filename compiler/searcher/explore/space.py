@@ -1,14 +1,16 @@
 """The architectures of one network as an explorer sees them: exact numbers, their choices, and steps between them.
 
 What is proposed meets everything that the network requires: structure by the circuit that counts the space, the rest by
-drawing again. Ties and choices under conditions are those of the space, since nothing is flattened.
+drawing again, and where next to no draw meets it by mending draws (`repair`). Ties and choices under conditions are
+those of the space, since nothing is flattened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import inf
 from random import Random
 
 from compiler.analysis.architectures.constraints import judge
@@ -18,14 +20,23 @@ from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.alive import selects_life
 from compiler.derivation.strongest import readable
+from compiler.elaborate import Requirement
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
 from compiler.program.equivalence import Equivalence, equivalence
 from compiler.searcher.settings.exploring import Draw
 from compiler.util.errors import UsageError
 
+from .repair import mended, solved
+
 TRIES = 300
-"""How many proposals in a row may miss a requirement before none is believed to meet it."""
+"""How many draws in a row may miss a requirement before they are mended, or given up."""
+
+FEW = 10
+"""So many are drawn before where next to no architecture meets what is required: the nearest of them is mended."""
+
+MENDED = 8
+"""How often a draw is mended before the requirements are solved instead."""
 
 REMEMBERED = 4096
 """How many architectures are remembered with whether they meet what is required; no larger space is listed."""
@@ -60,7 +71,8 @@ class ExploredSpace:
         self.alike = None if same is None else EquivalenceKeys(part.space, same)
         self._key = lru_cache(REMEMBERED)(self._key_of)
         self.name = part.space.name
-        self.meets = lru_cache(REMEMBERED)(self._meets)
+        self._distance = lru_cache(REMEMBERED)(self._distance_of)
+        self.scarce = lru_cache(len(Draw))(self._is_scarce)
         if not part.space.is_space:
             raise UsageError(f"'{self.name}' is an architecture: there is nothing to choose in it")
         if not self.count:
@@ -90,6 +102,11 @@ class ExploredSpace:
             return None
         return [self.candidate(number) for number in range(self.count) if self.meets(number)]
 
+    @property
+    def required(self) -> Sequence[Requirement]:
+        """What only an architecture can be asked for."""
+        return self.part.uncounted.requirements
+
     def lives(self, found: Candidate) -> bool:
         """Whether its output depends on its input."""
         return selects_life(self.part.space, self.completed(found))
@@ -115,17 +132,62 @@ class ExploredSpace:
     def drawn(self, source: Random, draw: Draw = Draw.UNIFORM) -> Candidate:
         """An architecture, uniformly or by weights, of all that meet the requirements.
 
+        Where next to none meets them: uniformly of those that are listed, or a draw that is mended (`repair`).
+
         Raises:
-            NoneMeetsError: no architecture of many draws meets them, nor any of a space that is small enough to list.
+            NoneMeetsError: no architecture was found that meets them.
         """
-        if draw is Draw.WEIGHTS:
-            return self._meeting(lambda: self._of(self.part.weighted.draw(source)))
-        try:
-            return self._meeting(lambda: self.candidate(source.randrange(self.count)))
-        except NoneMeetsError:
-            if not self.listed:
-                raise
+
+        def propose() -> Candidate:
+            return self._draw(source, draw)
+
+        found = self._tried(propose, FEW)
+        if found is None and not self.scarce(draw):
+            found = self._tried(propose, TRIES - FEW)
+        if found is not None:
+            return found
+        if draw is Draw.UNIFORM and self.listed:
             return source.choice(self.listed)
+        return self._within(propose, source)
+
+    def _draw(self, source: Random, draw: Draw) -> Candidate:
+        """An architecture, uniformly or by weights, whatever costs are required."""
+        if draw is Draw.WEIGHTS:
+            return self._of(self.part.weighted.draw(source))
+        return self.candidate(source.randrange(self.count))
+
+    def _is_scarce(self, draw: Draw) -> bool:
+        """Whether none of many draws meets the requirements: the same ones whatever else was drawn."""
+        source = Random(0)
+        return self._tried(lambda: self._draw(source, draw), TRIES) is None
+
+    def _within(self, propose: Callable[[], Candidate], source: Random) -> Candidate:
+        """An architecture that meets the requirements, near draws that do not.
+
+        Raises:
+            NoneMeetsError: none was found.
+        """
+        nearest = inf
+        for _ in range(MENDED if self.only is None and self.listed != [] else 1):
+            start = min((propose() for _ in range(FEW)), key=self.distance)
+            found = mended(start, self.distance, lambda parent: self._steps(parent, source))
+            if self.meets(found.number):
+                return found
+            nearest = min(nearest, self.distance(found))
+        why = ""
+        if self.only is None and self.listed is None:
+            try:
+                solution = self._solved(source)
+            except UsageError as reason:
+                solution, why = None, str(reason)
+            if solution is not None and self.meets(solution.number):
+                return solution
+        raise self._none_meets(nearest, why)
+
+    def _solved(self, source: Random) -> Candidate | None:
+        """An architecture that meets the requirements by solving them; raises UsageError where there is none."""
+        found = solved(self.part, source)
+        return None if found is None else self._of(found)
 
     def mutated(self, parent: Candidate, source: Random) -> Candidate | None:
         """The parent with one choice decided otherwise, and what depends on it; None where it has no neighbour.
@@ -136,9 +198,13 @@ class ExploredSpace:
 
     def neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
         """All architectures that differ in one choice, and in what depends on it, in random order."""
+        return (child for child in self._steps(parent, source) if self.meets(child.number))
+
+    def _steps(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
+        """All neighbours in random order, whether they meet the requirements or not."""
         for _, path, items in changes((self.part,), (parent.choices,), source):
-            if (child := self.decided(parent, path, items, source)) is not None:
-                yield child
+            if (child := changed(self.part, parent.choices, path, items, source)) is not None:
+                yield self._of(child)
 
     def decided(self, parent: Candidate, path: str, items: tuple[int, ...], source: Random) -> Candidate | None:
         """The parent with one choice decided as stated, and what depends on it; None where that may not be."""
@@ -171,22 +237,39 @@ class ExploredSpace:
         assert isinstance(found, Hashable)
         return found
 
+    def _tried(self, propose: Callable[[], Candidate], tries: int) -> Candidate | None:
+        """The first of so many proposals that meets the requirements."""
+        proposals = (propose() for _ in range(tries))
+        return next((found for found in proposals if self.meets(found.number)), None)
+
     def _meeting(self, propose: Callable[[], Candidate]) -> Candidate:
-        for _ in range(TRIES):
-            found = propose()
-            if self.meets(found.number):
-                return found
-        required = " and ".join(str(item) for item in self.part.uncounted.requirements)
+        if (found := self._tried(propose, TRIES)) is not None:
+            return found
+        raise self._none_meets(inf, "")
+
+    def _none_meets(self, nearest: float, why: str) -> NoneMeetsError:
+        """The error of a space of which nothing that was proposed meets what is required."""
+        required = " and ".join(map(str, self.required))
         misses = [f"meets `require {required}`"] if required else []
         misses += [] if self.only is None else ["is in the table"]
-        raise NoneMeetsError(f"of {TRIES} architectures proposed of '{self.name}', none {' and '.join(misses)}")
+        proposed = f"{TRIES} architectures proposed" if self.listed != [] else f"all {self.count:,} architectures"
+        message = f"of {proposed} of '{self.name}', none {' and '.join(misses)}"
+        if 0 < nearest < inf:
+            message += f"; changes of one choice after the other end {nearest:.1%} away from that"
+        return NoneMeetsError(f"{message}; {why}" if why else message)
 
-    def _meets(self, number: int) -> bool:
-        if self.only is not None and not self.only(number):
-            return False
+    def meets(self, number: int) -> bool:
+        """Whether an architecture of that number may be proposed."""
+        return (self.only is None or self.only(number)) and not self._distance(number)
+
+    def distance(self, found: Candidate) -> float:
+        """How far an architecture is from meeting the requirements; 0 where it does."""
+        return self._distance(found.number)
+
+    def _distance_of(self, number: int) -> float:
         if not self.part.uncounted:
-            return True
-        return not judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance
+            return 0.0
+        return judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance
 
 
 def same_of(part: Part, name: str | None) -> Equivalence | None:
