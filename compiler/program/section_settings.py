@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -12,8 +13,8 @@ from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import LoweringError, UsageError
-from hdas_dsl.text.diagnostics import Code, Diagnostic
-from hdas_dsl.text.source import Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 
 from .compilation import Compilation
@@ -90,15 +91,29 @@ def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
 
 
 def _read(compilation: Compilation, read: Reader[S], values: Values, phase: str) -> S:
-    """The settings of a file; what does not go together there may be mended by what the command line replaces."""
+    """The settings of a file; what does not go together there may be mended by what the command line says."""
     settings, diagnostics = read(dict(values))
-    replaced = {item.name.removeprefix(f"{phase}.") if phase else item.name for item in compilation.overrides}
-    if diagnostics and replaced & values.keys():
-        mended, left = read({name: value for name, value in values.items() if name not in replaced})
-        if not left:
-            return mended
+    stated = {item.name.removeprefix(f"{phase}.") if phase else item.name: item for item in compilation.overrides}
+    if _has_errors(diagnostics) and stated.keys() & type(settings).model_fields.keys():
+        mended, left = read(_with_stated(values, {n: stated[n] for n in stated.keys() & type(settings).model_fields}))
+        if not _has_errors(left):
+            settings, diagnostics = mended, left
     compilation.report(diagnostics)
     return settings
+
+
+def _has_errors(diagnostics: Sequence[Diagnostic]) -> bool:
+    return any(item.severity is Severity.ERROR for item in diagnostics)
+
+
+def _with_stated(values: Values, stated: Mapping[str, Override]) -> dict[str, tuple[Value, Span]]:
+    """The values of a file with those of the command line; without one of these where it has no value of a setting."""
+    found = dict(values)
+    for name, item in stated.items():
+        _, place = found.pop(name, (None, NOWHERE))
+        with suppress(ElaborationError):
+            found[name] = values[name] if item.keeps and name in values else (item.setting(), place)
+    return found
 
 
 def _with_task(compilation: Compilation, settings: S, values: Values) -> S:

@@ -153,3 +153,28 @@ def test_what_does_not_go_together_may_be_mended_by_what_is_replaced() -> None:
         assert errors(text, change, "preferences=together") == [], change
     both = apart.replace("  data", "  batch = -1\n  data")
     assert any("batch" in message for message in errors(both, "preferences=together"))
+
+
+INCOMPLETE = """hsp 1
+use "lib/darts.hsp"
+network Net(image: [3, 8, 8]) {
+  output image -> (conv(3, 4) | conv(5, 4)) -> classifier(10)
+}
+search Net {
+  relax = none
+  epochs = 0
+"""
+
+
+@pytest.mark.parametrize("section", ["", "  derive = strongest\n"])
+@pytest.mark.parametrize("value", ["evolution(20)", "random(4)"])
+def test_a_setting_that_the_section_needs_may_come_from_the_command_line(section: str, value: str) -> None:
+    """`relax = none` goes with an explorer alone, which this section does not name."""
+    text = INCOMPLETE + section + "  judge = proxy(params)\n}\n"
+    found, diagnostics = compile_file("net.hsp", (read_override(f"derive={value}"),), text=text)
+    assert [item.message for item in diagnostics] == []
+    assert found is not None
+    assert found.settings.derive.describe().startswith(value.partition("(")[0])
+    alone, wrong = compile_file("net.hsp", (read_override("seed=2"),), text=text)
+    assert alone is None
+    assert len(wrong) == 1
