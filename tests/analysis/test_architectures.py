@@ -333,6 +333,16 @@ def test_a_child_takes_after_its_parents(tmp_path: Path) -> None:
     assert crossover(listing, left, left, 1).decisions == a
 
 
+@pytest.mark.parametrize("name", ["darts", "hdas_digits"])
+def test_children_have_their_numbers(name: str, tmp_path: Path) -> None:
+    listing = shipped(name)
+    left, right = (written(tmp_path, f"{i}.hsp", found.text) for i, found in enumerate(sample(listing, 2, 9)))
+    (weighted,) = sample(listing, 1, 9, weighted=True)
+    for child in (mutate(listing, left, 1), crossover(listing, left, right, 1), weighted):
+        assert child.number is not None
+        assert listing.choices(child.number) == child.choices
+
+
 def test_a_stranger_has_no_children(tmp_path: Path) -> None:
     text = (SPACES / "zoo/darts_v2.hsp").read_text()
     text = re.sub(r"  n3 = .*", "  n3 = sep_conv_7x7(x) + dil_conv_3x3(n0)", text, count=1)

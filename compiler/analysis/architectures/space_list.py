@@ -17,7 +17,7 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions, readable
 from compiler.elaborate import Elaborated, Origin
-from compiler.ir.combinatorics.circuit import Circuit, way
+from compiler.ir.combinatorics.circuit import Circuit, rank_of, way
 from compiler.ir.combinatorics.weighted import WeightedWays
 from compiler.ir.decision import Decision, Selection
 from compiler.program.model import Program, deciding
@@ -89,7 +89,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Architecture:
-    """An architecture of a file: its decisions, and its number where it was found by one.
+    """An architecture of a file: its decisions, and its number; None where those of a grammar have none.
 
     ``notes`` are the settings of its provenance that say how it was found.
     """
@@ -240,6 +240,13 @@ class Architectures:
         """An architecture by its number; ``notes`` go into its provenance."""
         return Architecture(self, self.choices(number), {"number": f'"{number}"', **notes}, number)
 
+    def found(self, choices: Choices, notes: Mapping[str, str]) -> Architecture:
+        """An architecture by its decisions, part by part."""
+        number = 0
+        for part, own in zip(self.parts, choices, strict=True):
+            number = number * part.circuit.number + rank_of(part.circuit, own)
+        return Architecture(self, choices, notes, number)
+
     def drawn(self, source: Random, weighted: bool, notes: Mapping[str, str]) -> Architecture | None:
         """An architecture at random; None where a network with grammars does not fit what they derive.
 
@@ -250,7 +257,7 @@ class Architectures:
             drawn = self.grammar.weighted(source) if weighted else self.grammar.uniform(source)
             return None if drawn is None else DrawnArchitecture(self, (drawn.selection,), notes, tree=drawn)
         if weighted:
-            return Architecture(self, tuple(part.weighted.draw(source) for part in self.parts), notes)
+            return self.found(tuple(part.weighted.draw(source) for part in self.parts), notes)
         return self.architecture(source.randrange(self.number), **notes)
 
     def parts_after(self, choices: Choices) -> Iterator[Part]:

@@ -38,7 +38,7 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
             continue
         child_choices = (*choices[:position], child, *choices[position + 1 :])
         notes = {"mutation": f'"{path}"', "parent": _digest(parent), "seed": str(seed)}
-        made = Architecture(listing, child_choices, notes)
+        made = listing.found(child_choices, notes)
         if nearest.meets(made):
             return made
         if nearest.tries == TRIES:
@@ -84,7 +84,7 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
         child = tuple(
             crossed(part, a, b, source) for part, a, b in zip(listing.parts, parents[0], parents[1], strict=True)
         )
-        made = Architecture(listing, child, notes)
+        made = listing.found(child, notes)
         if nearest.meets(made):
             if known is not None or child not in parents:
                 return made
