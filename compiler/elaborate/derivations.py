@@ -55,6 +55,12 @@ class Derivation(Taken):
         parts = {at: part.without(cut) for at, part in self.parts.items() if part is not cut}
         return replace(self, parts=parts)
 
+    def grafted(self, cut: Derivation, scion: Derivation) -> Derivation:
+        """The tree with another in the place of one that is in it; its shapes are those of before."""
+        if self is cut:
+            return scion
+        return replace(self, parts={at: part.grafted(cut, scion) for at, part in self.parts.items()})
+
     def text(self, productions: Productions) -> ast.Expr:
         """The expression that it stands for, in the names of the file of its menu.
 

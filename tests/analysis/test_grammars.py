@@ -19,7 +19,7 @@ from compiler.analysis.architectures.grammar_counts import DerivationCounts
 from compiler.analysis.architectures.grammar_space import GrammarSpace
 from compiler.analysis.architectures.sampling import sample_living
 from compiler.analysis.architectures.space_list import Part
-from compiler.analysis.architectures.variation import member, mutate
+from compiler.analysis.architectures.variation import crossover, member, mutate
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.membership.query import membership
@@ -226,6 +226,30 @@ def test_the_trees_of_a_text_are_those_that_were_drawn() -> None:
     (only,) = sample(listing, 1)
     with pytest.raises(UsageError, match=r"no menu of 'one.hsp' can be drawn anew"):
         mutate(listing, Request(Path("one.hsp"), text=only.text))
+    alone = Request(Path("one.hsp"), text=only.text)
+    assert crossover(listing, alone, alone).choices == only.choices
+
+
+@pytest.mark.parametrize(("required", "number"), [("", 5), ("require params <= 640", 4)])
+def test_children_of_trees_are_made_of_both(required: str, number: int) -> None:
+    """What stands at depth 1 of one takes the place of what stands there in the other."""
+    text = TREES.replace("depth = 1", "depth = 2").replace("  output", f"  {required}\n  output")
+    listing = Architectures(Request(Path("grammar.hsp"), text=text))
+    ours, others = ["both(unit(1), relu)", "unit(3)"], ["down", "both(unit(1), identity)"]
+    left, right = (
+        Request(Path(f"{at}.hsp"), text=architecture(f"seq({', '.join(parts)})"))
+        for at, parts in enumerate((ours, others))
+    )
+    children = [crossover(listing, left, right, seed) for seed in range(25)]
+    found = {body(child.text) for child in children}
+    swaps = [(ours[:at], other, ours[at + 1 :]) for at in (0, 1) for other in others]
+    swaps += [(others[:at], our, others[at + 1 :]) for at in (0, 1) for our in ours]
+    expected = {f"seq({', '.join([*before, new, *after])})" for before, new, after in swaps}
+    assert found <= expected, found - expected
+    assert len(found) >= number
+    for child in children:
+        assert not member(listing, Request(Path("child.hsp"), text=child.text))
+        assert not child.verdict.distance
 
 
 def test_a_tree_is_mended_for_a_budget_that_next_to_none_meets() -> None:
@@ -271,7 +295,10 @@ def test_commands_on_a_grammar(
         assert said("mutant.hsp", "--in", "net.hsp") == (0, "yes: its grammar derives it\n")
         assert f"-> {tree} ->" not in mutant
     assert len(mutants) > 1
-    assert "are not crossed" in said("net.hsp", "--crossover", "one.hsp", "mutant.hsp")[1]
+    code, child = said("net.hsp", "--crossover", "one.hsp", "mutant.hsp")
+    assert not code
+    Path("child.hsp").write_text(child)
+    assert said("child.hsp", "--in", "net.hsp") == (0, "yes: its grammar derives it\n")
     listing, parent = Architectures(Request(Path("net.hsp"))), Request(Path("one.hsp"))
     assert not member(listing, parent)  # `--versus` asks both: that it lies there, and for others of its space.
     (other,) = sample_living(listing, 1)

@@ -7,7 +7,7 @@ there, as in the program of einspace (Ericsson et al., NeurIPS 2024). Uniform dr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -148,6 +148,46 @@ class GrammarSpace:
         if path in kept:
             kept[path] = kept[path].without(cut)
         return self.weighted(source, kept)
+
+    def crossed(self, left: Drawn, right: Drawn, source: Random) -> Iterator[Drawn]:
+        """The children of two architectures, in random order, those of one as the first of the pair before the others.
+
+        Below one menu of the first stands what the same menu, with the same arguments, derives somewhere in the second
+        (Koza, "Genetic Programming", 1992). Children that do not fit are left out; the parents come last.
+        """
+        pairs = [(left, right), (right, left)]
+        source.shuffle(pairs)
+        known = [left.selection, right.selection]
+        for stock, other in pairs:
+            for path, cut, scion in self._grafts(stock, other, source):
+                trees = {**stock.trees, path: stock.trees[path].grafted(cut, scion)}
+                wanted = {name: tree.indices(self.productions) for name, tree in trees.items()}
+                if wanted in known:
+                    continue
+                child = self._like(trees)
+                if child is not None and child.selection == wanted:
+                    known.append(wanted)
+                    yield child
+        yield from (stock for stock, _ in pairs)
+
+    def _like(self, trees: Mapping[str, Derivation]) -> Drawn | None:
+        """The architecture of these trees, with the first items that fit in the place of what does not."""
+        return self.derived(lambda path, key, inputs: derive(self.productions, key, inputs, first, like=trees[path]))
+
+    def _grafts(self, stock: Drawn, other: Drawn, source: Random) -> list[tuple[str, Derivation, Derivation]]:
+        """What may stand where: the path of a grammar, a tree in the first one's, and one in the other's."""
+        scions: dict[Key, list[Derivation]] = {}
+        for tree in other.trees.values():
+            for node in tree.nodes():
+                scions.setdefault(node.production.key, []).append(node)
+        grafts = [
+            (path, cut, scion)
+            for path, tree in stock.trees.items()
+            for cut in tree.nodes()
+            for scion in scions.get(cut.production.key, ())
+        ]
+        source.shuffle(grafts)
+        return grafts
 
     # ------------------------------------------------------------ counts
 

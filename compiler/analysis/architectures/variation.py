@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from random import Random
 
 from compiler.analysis.membership.query import located
@@ -70,11 +71,13 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
 
     Where the space does not allow all that the coins say, as many items as it allows are taken, and only items of one
     of the parents; choices that neither parent has are drawn. A child that is one of its parents is given up once for
-    another.
+    another. Of a grammar, what stands below a menu of one parent takes the place of what stands there in the other.
 
     Raises:
         UsageError: a parent does not lie in the space, or no child meets its requirements.
     """
+    if listing.grammar is not None:
+        return _grafted_tree(listing, listing.grammar, left, right, seed)
     source = Random(seed)
     parents = [found_in(listing, parent) for parent in (left, right)]
     nearest = Nearest(listing)
@@ -94,17 +97,28 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
     raise nearest.refusal()
 
 
+def _grafted_tree(
+    listing: Architectures, grammar: GrammarSpace, left: Request, right: Request, seed: int
+) -> Architecture:
+    for parent in (left, right):
+        member(listing, parent)
+    first, second = (grammar.written(parent.compile().network) for parent in (left, right))
+    nearest = Nearest(listing)
+    notes = {"parents": f"({_digest(left)}, {_digest(right)})", "seed": str(seed)}
+    for child in islice(grammar.crossed(first, second, Random(seed)), TRIES):
+        made = DrawnArchitecture(listing, (child.selection,), notes, tree=child)
+        if nearest.meets(made):
+            return made
+    raise nearest.refusal()
+
+
 def found_in(listing: Architectures, architecture: Request) -> Choices:
     """The decisions of a space that give an architecture.
 
     Raises:
-        UsageError: it does not lie in the space, or that has a grammar.
+        UsageError: it does not lie in the space.
     """
     wanted = member(listing, architecture)
-    if listing.grammar:
-        raise UsageError(
-            "trees of a grammar are not crossed: `--mutate` draws what stands below one of their menus anew"
-        )
     choices = []
     for part in listing.parts:
         found = way_of(part.circuit, wanted)
