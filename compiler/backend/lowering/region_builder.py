@@ -15,7 +15,7 @@ from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
 from compiler.backend.torch_modules.channels import pieces
 from compiler.backend.torch_modules.masks import masked, packed
-from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
+from compiler.backend.torch_modules.mixing import entries, joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
 from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
 from compiler.ir.graph import Node
@@ -224,7 +224,7 @@ class RegionBuilder:
             kept = [row[0] for row in flat]
             if kept == list(range(kept[0], total)):
                 return self.graph.call_function(operator.getitem, (every, slice(kept[0], None)))
-            return self.graph.call_function(operator.getitem, (every, kept))
+            return self.graph.call_function(entries, (every, kept))
         return self.graph.call_function(row_sums, (every, flat))
 
     # ------------------------------------------------------------ names

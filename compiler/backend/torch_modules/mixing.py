@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
 
 import torch
 from torch import Tensor, nn
@@ -42,4 +44,26 @@ def joint(weights: Sequence[Tensor]) -> Tensor:
 
 def row_sums(weights: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
     """The total weight of each row of assignments."""
-    return torch.stack([weights[list(row)].sum() for row in rows])
+    return torch.stack([entries(weights, row).sum() for row in rows])
+
+
+def entries(vector: Tensor, places: Sequence[int]) -> Tensor:
+    """The numbers of a vector at some places, (places).
+
+    ``vector[list(places)]`` would copy the places to a GPU: every step would wait, and no recording may.
+    """
+    every = vector.unbind()
+    return torch.stack([every[place] for place in places]) if places else vector[:0]
+
+
+def with_entries(vector: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
+    """A vector of other numbers, (places), at some places; no GPU waits for these."""
+    every = list(vector.unbind())
+    for place, value in zip(places, values.unbind(), strict=True):
+        every[place] = value
+    return torch.stack(every)
+
+
+def product(factors: Sequence[Tensor]) -> Tensor:
+    """The product of tensors; the gradient of `torch.prod` waits for a GPU to count its zeros."""
+    return reduce(mul, factors)

@@ -126,10 +126,12 @@ def cosine_gradient(slopes: Sequence[Tensor]) -> list[Tensor]:
     units = [_unit(slope) for slope in slopes]
     total = torch.stack(units).sum(0)
     share = 2 / (count * (count - 1))
-    return [
-        share * (total - u * (u @ total)) / slope.norm() if bool(slope.any()) else torch.zeros_like(slope)
-        for u, slope in zip(units, slopes, strict=True)
-    ]
+    found = []
+    for unit, slope in zip(units, slopes, strict=True):
+        norm = slope.norm()
+        # Asked by `if`, a GPU would be waited for.
+        found.append(torch.where(norm == 0, 0, share * (total - unit * (unit @ total)) / norm))
+    return found
 
 
 def _unit(slope: Tensor) -> Tensor:

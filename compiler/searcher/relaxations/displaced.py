@@ -97,9 +97,9 @@ class AdversarialDisplaced(Displacement):
                 found = self.random(supernet, clean)
                 for _ in range(self.steps):
                     found = self._step(supernet, clean, found, loss, eps)
-                return (
-                    found if self._loss_at(supernet, found, loss) > self._loss_at(supernet, clean, loss) else {**clean}
-                )
+                rises = self._loss_at(supernet, found, loss) > self._loss_at(supernet, clean, loss)
+                # Asked by `if`, a GPU would be waited for.
+                return {path: torch.where(rises, found[path], weights) for path, weights in clean.items()}
         finally:
             supernet.given = None
             supernet.network.train(was_training)
@@ -119,6 +119,6 @@ class AdversarialDisplaced(Displacement):
 
     @staticmethod
     @torch.no_grad()
-    def _loss_at(supernet: Displaceable, weights: Weights, loss: Callable[[], Tensor]) -> float:
+    def _loss_at(supernet: Displaceable, weights: Weights, loss: Callable[[], Tensor]) -> Tensor:
         supernet.given = weights
-        return float(loss())
+        return loss()

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from compiler.backend.transfer import moved_together
+from compiler.backend.torch_modules.mixing import entries
+from compiler.backend.transfer import moved, moved_together
 from compiler.derivation.strongest import strongest
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
@@ -69,7 +70,7 @@ def added(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor], shift:
     for path, values in clean.items():
         if decisions[path].independent and decisions[path].bounded:
             noisy = within_bounds(decisions[path], values.tolist(), shift[path].tolist())
-            found[path] = values + values.new_tensor(noisy)
+            found[path] = values + moved(torch.tensor(noisy, dtype=values.dtype), values.device)
     return found
 
 
@@ -146,13 +147,12 @@ def log_probability(
             ranked = sorted(items, key=lambda item: -order[best[item][0]][best[item][1]])
             terms.append(_one_by_one(masses, ranked, [clean[best[item][0]][best[item][1]] for item in ranked]))
             if _counts(decision):
-                terms.append(masses.new_tensor(log(comb(len(menus), len(items))) - log(_ways(decision))))
+                terms.append(masses.new_full((), log(comb(len(menus), len(items))) - log(_ways(decision))))
         elif decision.independent and decision.bounded:
-            terms.append(clean[path][list(items)].sum() - log_normaliser(decision, clean[path]))
+            terms.append(entries(clean[path], items).sum() - log_normaliser(decision, clean[path]))
         elif decision.independent:
-            sign = torch.full_like(clean[path], -1.0)
-            sign[list(items)] = 1.0
-            terms.append(logsigmoid(sign * clean[path]).sum())
+            signs = [value if item in items else -value for item, value in enumerate(clean[path])]
+            terms.append(logsigmoid(torch.stack(signs)).sum())
         elif decision.kind is DecisionKind.PICK:
             ranked = sorted(items, key=lambda item: -order[path][item])
             terms.append(_one_by_one(clean[path], ranked, [clean[path][item] for item in ranked]))
@@ -177,5 +177,5 @@ def _derivable(decision: Decision, values: Tensor) -> Tensor:
     """The logits of what can be drawn; minus infinity elsewhere."""
     if all(decision.derivable):
         return values
-    usable = torch.tensor(decision.derivable, device=values.device)
-    return values.masked_fill(~usable, -torch.inf)
+    barred = torch.tensor([not usable for usable in decision.derivable])
+    return values.masked_fill(moved(barred, values.device), -torch.inf)

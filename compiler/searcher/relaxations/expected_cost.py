@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import mul
 
 import torch
 from torch import Tensor
 
 from compiler.analysis.costs.cost_polynomial import Formula
+from compiler.backend.torch_modules.mixing import product
 from compiler.ir.decision import Decision
 
 
@@ -82,11 +81,6 @@ class _Constants:
 
     groups: Sequence[tuple[Tensor, Tensor]]
     derivable: Mapping[str, Tensor]
-
-
-def product(factors: Sequence[Tensor]) -> Tensor:
-    """The product of tensors; the gradient of `torch.prod` waits for a GPU to count its zeros."""
-    return reduce(mul, factors)
 
 
 def share(

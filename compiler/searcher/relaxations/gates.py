@@ -17,6 +17,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from compiler.backend.torch_modules.mixing import entries, with_entries
+from compiler.backend.transfer import moved_together
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.searcher.data.source import Inputs, real
@@ -90,18 +92,16 @@ class Gates(OnePath):
 
     def through_gates(self, images: Inputs, gated: Selection, active: Mapping[str, int]) -> Tensor:
         """Logits where the items with gates run, and those whose gate is open are what is computed with."""
-        weights: Logits = {}
         hard: dict[str, dict[int, float]] = {}
-        like = real(images)
+        rows: Logits = {}
         for path, decision in self.space.decisions.items():
             hard[path] = {item: float(item == active.get(path, item)) for item in gated[path]}
-            row = torch.tensor([hard[path].get(item, 0.0) for item in range(len(decision.items))])
-            weights[path] = row.to(like)
-            if path in active:
-                involved = torch.tensor(gated[path], device=like.device)
-                alpha = self.alphas[path]
-                soft = torch.zeros_like(alpha).index_put((involved,), alpha[involved].softmax(0))
-                weights[path] = straight_through(row, soft)
+            rows[path] = torch.tensor([hard[path].get(item, 0.0) for item in range(len(decision.items))])
+        weights = moved_together(rows, real(images))
+        for path in active:
+            alpha, involved = self.alphas[path], gated[path]
+            soft = with_entries(torch.zeros_like(alpha), involved, entries(alpha, involved).softmax(0))
+            weights[path] = straight_through(weights[path], soft)
         run = {**gated, **{path: (item,) for path, item in active.items() if path in self.shaping}}
         return self.operations(images, run, Straight(weights, hard, self.operations.paths))
 
@@ -119,7 +119,6 @@ class Gates(OnePath):
 @torch.no_grad()
 def _shift(alpha: Tensor, before: Tensor, gated: tuple[int, ...]) -> None:
     """Move alphas of gates together, so that their exponentials have the sum of before; put the others back."""
-    involved = torch.tensor(gated, device=alpha.device)
-    moved = alpha[involved]
-    moved += before[involved].logsumexp(0) - moved.logsumexp(0)
-    alpha.copy_(before.index_put((involved,), moved))
+    moved = entries(alpha, gated)
+    moved += entries(before, gated).logsumexp(0) - moved.logsumexp(0)
+    alpha.copy_(with_entries(before, gated, moved))

@@ -112,10 +112,10 @@ class HardGumbel(OnePath):
 def largest(hard: Tensor, soft: Tensor) -> Tensor:
     """The largest weight of each item, (items), of draws (draws, items); of equal ones it is the first draw's.
 
-    Their values are ``hard``, their gradients those of ``soft``.
+    Their values are those of ``hard``, which the CPU knows, their gradients those of ``soft``.
     """
-    first = hard.argmax(0, keepdim=True).to(soft.device)
-    return straight_through(hard, soft).gather(0, first).squeeze(0)
+    first = hard.argmax(0).tolist()
+    return straight_through(hard.amax(0), torch.stack([soft[draw, item] for item, draw in enumerate(first)]))
 
 
 def drawn_items(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor]) -> Draw:

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.torch_modules.mixing import entries, with_entries
+from compiler.backend.transfer import moved_together
 from compiler.ir.decision import Decision
 
 from .mixtures import Mixture
@@ -89,14 +91,13 @@ class Live(nn.Module):
 
     def of(self, path: str, values: Tensor) -> Tensor:
         """The values of the items that live, (living items), of those of all, (items)."""
-        return values[list(self.narrow[path])] if path in self.narrow else values
+        return entries(values, self.narrow[path]) if path in self.narrow else values
 
     def spread(self, path: str, values: Tensor, dead: float = 0.0) -> Tensor:
         """Values of the items that live as values of all, (items): ``dead`` for those that do not."""
         if path not in self.narrow:
             return values
-        at = torch.tensor(self.narrow[path], device=values.device, dtype=torch.long)
-        return values.new_full((len(self.decisions[path].items),), dead).index_copy(0, at, values)
+        return with_entries(values.new_full((len(self.decisions[path].items),), dead), self.narrow[path], values)
 
     def candidates(self, path: str) -> tuple[int, ...]:
         """The candidates of a pick of menus that live: an image of its own, or a menu with an item that lives."""
@@ -129,8 +130,8 @@ class Live(nn.Module):
             if decision.candidates:
                 alive = self.candidates(path)
                 share = min(decision.most, len(alive)) / max(len(alive), 1)
-                found[path] = like.new_tensor([share * (i in alive) for i in range(len(decision.items))])
-        return found
+                found[path] = torch.tensor([share * (i in alive) for i in range(len(decision.items))])
+        return moved_together(found, like)
 
     def counts(self) -> dict[str, float]:
         """How many items live, by copy; none where nothing is given up."""
@@ -144,8 +145,7 @@ class Live(nn.Module):
         alive = list(self.candidates(path)) if self.narrow else []
         if len(alive) in (0, len(values)):
             return of(values)
-        at = torch.tensor(alive, device=values.device, dtype=torch.long)
-        return torch.full_like(values, dead).index_copy(0, at, of(values[alive]))
+        return with_entries(torch.full_like(values, dead), alive, of(entries(values, alive)))
 
 
 class LiveMixture(Mixture):

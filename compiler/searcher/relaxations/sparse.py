@@ -14,6 +14,7 @@ from sklearn.linear_model import LassoLars
 from torch import Tensor, nn, special
 
 from compiler.backend.passes import Target
+from compiler.backend.torch_modules.mixing import entries, with_entries
 from compiler.backend.transfer import moved_together
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
@@ -151,6 +152,18 @@ class Sparse(Supernet):
 
     # ------------------------------------------------------------ recovery
 
+    def begin(self, epoch: int) -> None:
+        """Prepare an epoch: a checkpoint may have changed the solutions."""
+        self.read_supports()
+        super().begin(epoch)
+
+    def read_supports(self) -> None:
+        """Read which items of each group run, which every pass asks and no pass waits for."""
+        self.supports = [
+            tuple(self.get_buffer(f"solution{number}").nonzero().flatten().tolist())
+            for number in range(len(self.coded))
+        ]
+
     def narrow(self, done: int, judge: Judge) -> None:
         """Recover after an epoch what the codes stand for now: its support runs in the next one."""
         self.recover()
@@ -165,6 +178,7 @@ class Sparse(Supernet):
             self.get_buffer(f"solution{number}").copy_(sparse)
             for menu, values in self._split(found, sparse != 0).items():
                 mask[self.live.slices[menu]] = values.to(mask.device)
+        self.read_supports()
         self.live.refresh()
 
     def solution(self, number: int, group: Coded, code: Tensor) -> Tensor:
@@ -181,11 +195,12 @@ class Sparse(Supernet):
         return {path: found[path] for path in self.space.decisions if path in found}
 
     def _weights(self, number: int, code: Tensor) -> Tensor:
-        solution = self.get_buffer(f"solution{number}")
-        kept = solution.nonzero().flatten()
-        columns = self.get_buffer(f"dictionary{number}")[:, kept]
-        inner = columns.T @ columns - torch.eye(len(kept)).to(columns)
-        return torch.zeros_like(solution).index_copy(0, kept, columns.T @ code - inner @ solution[kept])
+        solution, kept = self.get_buffer(f"solution{number}"), self.supports[number]
+        if not kept:
+            return torch.zeros_like(solution)
+        rows = torch.stack([self.get_buffer(f"dictionary{number}")[:, item] for item in kept])
+        inner = rows @ rows.T - torch.eye(len(kept), dtype=rows.dtype, device=rows.device)
+        return with_entries(torch.zeros_like(solution), kept, rows @ code - inner @ entries(solution, kept))
 
     def _split(self, group: Coded, values: Tensor) -> dict[str, Tensor]:
         """Values of all items of a group, by decision."""

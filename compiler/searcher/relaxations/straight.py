@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from compiler.backend.torch_modules.mixing import joint
+from compiler.backend.torch_modules.mixing import entries, joint, product
+from compiler.backend.transfer import moved
 from compiler.derivation.selected_path import SelectedStep
 from compiler.derivation.selected_steps import Paths
 from compiler.ir.payloads import Mix, Weigh
@@ -31,7 +32,7 @@ Assignment = tuple[int, ...]
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """Weights of the values ``hard``, exactly, with the gradients of ``soft``."""
-    return hard.to(soft) + (soft - soft.detach())
+    return moved(hard.to(soft.dtype), soft.device) + (soft - soft.detach())
 
 
 class Straight:
@@ -122,11 +123,9 @@ class Straight:
         """The weight of assignments, a scalar."""
         key = (paths, tuple(row))
         if key not in self.known and len(paths) == 1:
-            self.known[key] = self.weights[paths[0]][[item for (item,) in row]].sum()
+            self.known[key] = entries(self.weights[paths[0]], [item for (item,) in row]).sum()
         elif key not in self.known:
-            ways = [
-                torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row
-            ]
+            ways = [product([self.weights[p][item] for p, item in zip(paths, way, strict=True)]) for way in row]
             self.known[key] = torch.stack(ways).sum()
         return self.known[key]
 
