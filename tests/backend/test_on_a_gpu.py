@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
+from compiler.backend.lowering.cuda_graphs import Replays
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, PASSES, Pass, Target
 from compiler.backend.torch_modules.pooling import AvgPool2d
+from compiler.backend.torch_modules.regularisation import Dropout
+from compiler.backend.torch_modules.tokens import Gru, Lstm
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.searcher.data.load import load_data
@@ -178,3 +181,53 @@ def test_a_budget_is_kept() -> None:
         for budget in (None, 1)
     )
     assert tight < 0.5 * free
+
+
+class Waiting(nn.Module):
+    """Draws numbers, and then asks the CPU for one, which no recording may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = Dropout()
+        self.drop.rate = 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped: Tensor = self.drop(x)
+        return dropped * float(x.sum())
+
+
+def test_a_recording_that_fails_leaves_the_device_as_it_was() -> None:
+    """Numbers are drawn as before, which torch refused, and work goes on where it was."""
+    call, stream = Replays(Waiting().to("cuda"), True), torch.cuda.current_stream()
+    found = []
+    for _ in range(4):
+        torch.cuda.manual_seed(0)
+        found.append(call(torch.ones(100, device="cuda")))
+    assert not call.is_wanted
+    assert torch.cuda.current_stream() == stream
+    assert all(torch.equal(found[0], other) for other in found)
+
+
+def test_a_narrowed_supernet_is_recorded() -> None:
+    """After items were given up passes are still replayed, and equal those that are not."""
+    search = run(searching("method=p_darts", "narrow=together(keep=(3, 2), at=(1, 9))", "batch=8", "epochs=2"), 1)
+    assert isinstance(search.searchable, Supernet)
+    search.end(0, lambda *_, **__: 0.5)
+    search.begin(1, 0)
+    for step in range(3):
+        search.fetch()
+        search.step(1, step)
+    assert search.searchable.live.narrow
+    assert search.searchable.lowering.replays.recordings
+
+
+@pytest.mark.parametrize("kind", [Gru, Lstm])
+def test_recurrent_layers_have_gradients_beside_eval_mode(kind: type[Gru] | type[Lstm]) -> None:
+    """cuDNN has none in eval mode, where proxies and displaced weights ask for them."""
+    module = nn.Sequential(kind(3, 4)).to("cuda").eval()
+    with pytest.raises(RuntimeError, match="training mode"):
+        module(torch.randn(2, 3, 5, device="cuda")).sum().backward()
+    for part in module.modules():
+        if isinstance(part, nn.RNNBase):
+            part.train()
+    module(torch.randn(2, 3, 5, device="cuda")).sum().backward()

@@ -57,12 +57,23 @@ class CudaRecorder:
         self.pool: Any = None
 
     def record(self, work: Callable[[], None]) -> Recording:
-        """A CUDA graph of the work."""
+        """A CUDA graph of the work.
+
+        Where recording fails, the stream and the generator are put back: torch leaves the generator in a state in which
+        the next number that is drawn is an error.
+        """
         if self.pool is None:
             self.pool = torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
-            work()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        generator = torch.cuda.default_generators[stream.device_index]
+        before = generator.clone_state()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool):
+                work()
+        except RuntimeError:
+            torch.cuda.set_stream(stream)
+            generator.graphsafe_set_state(before)
+            raise
         return graph
 
     def __getstate__(self) -> dict[str, Any]:
