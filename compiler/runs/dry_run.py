@@ -117,9 +117,9 @@ def measure_step(module: nn.Module, data: Data, task: Task, batch: int, device: 
         logits = output[0] if isinstance(output, tuple) else output
         behaviour_of(task, data.classes).loss(logits, labels).backward()
         if where.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(where)
         seconds = time.perf_counter() - started
-    memory = torch.cuda.max_memory_allocated() if where.type == "cuda" else _peak_memory()
+    memory = torch.cuda.max_memory_allocated(where) if where.type == "cuda" else _peak_memory()
     return StepEstimate(seconds * passes, memory)
 
 

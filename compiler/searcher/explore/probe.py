@@ -94,7 +94,7 @@ def probe_of(
     module = without_auxiliary(Network(space, (FLATTEN,), training_only=False)).to(images.device, torch.float64)
     module.eval()
     for part in module.modules():
-        if isinstance(part, _BatchNorm):
+        if isinstance(part, _BatchNorm | nn.RNNBase):  # cuDNN has a gradient of the latter in training only
             part.train()
     images, labels = (part.double() if part.is_floating_point() else part for part in (images, labels))
     return Probe(space, module, images, labels, seed, task)

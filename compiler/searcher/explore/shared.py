@@ -38,7 +38,7 @@ class SharedWeights:
     """Judges the architectures of a supernet by its weights; these and its buffers are afterwards as they were.
 
     Args:
-        supernet: it, on the device of ``compute``.
+        supernet: it, which goes to the device of ``compute``.
         space: its architectures.
         data: those that it learned on.
         settings: those of its search.
@@ -71,6 +71,7 @@ class SharedWeights:
 
         self.held = lru_cache(None)(held)
         self.learned = self._kept(learned) if word.calibrate else None
+        supernet.module.to(compute.device)
         self.norms = NormStatistics(supernet.module)
         self.preserved = PreservedBuffers(supernet.module)
 

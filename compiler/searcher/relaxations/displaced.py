@@ -92,6 +92,9 @@ class AdversarialDisplaced(Displacement):
             return dict(clean)
         was_training = supernet.network.training
         supernet.network.eval()
+        for part in supernet.network.modules():
+            if isinstance(part, nn.RNNBase):  # of which cuDNN has a gradient in training only; it draws nothing
+                part.train()
         try:
             with frozen(supernet.network.parameters()):
                 found = self.random(supernet, clean)

@@ -89,7 +89,10 @@ class Compute:
         """Give every process the main one's values."""
         if self.world > 1:
             for tensor in tensors:
-                torch.distributed.broadcast(tensor, src=0)
+                there = tensor.to(self.device)  # A counter may lie on the CPU, of which NCCL does not know.
+                torch.distributed.broadcast(there, src=0)
+                if there is not tensor:
+                    tensor.copy_(there)
 
     def wait(self) -> None:
         """Wait until every process has called this."""
