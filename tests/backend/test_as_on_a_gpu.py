@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from compiler.analysis.architectures import Architectures
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import Target
 from compiler.program.methods import library_methods
@@ -22,11 +23,16 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import deterministic
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.engine.state.seeds import seed_all
+from compiler.searcher.engine.tasks import behaviour_of
+from compiler.searcher.explore.shared import SharedWeights
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.single_path import OnePath
 from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.relaxation import NoRelaxation
+from compiler.searcher.settings.tasks import Segmentation, Task, Tokens
 from tests.ir.test_traits import IDS, SAMPLES, Sample
 from tests.support.pretended_gpu import GPU, PretendedGpu, compute, pretended_gpu
 
@@ -215,3 +221,50 @@ def test_a_training_that_changes_machines(tmp_path: Path, monkeypatch: pytest.Mo
         assert train("cpu", resume=True) == here
         assert (gpu.mixed, gpu.early, gpu.unsteady) == ({}, {}, {})
     assert train("gpu", resume=True) == pytest.approx(here, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", [Segmentation(), Tokens()], ids=["segmentation", "tokens"])
+def test_the_loss_of_positions(task: Task) -> None:
+    """It equals that of the CPU, and its sum is deterministic."""
+    outputs, targets = torch.randn(2, 4, 5, requires_grad=True), torch.randint(4, (2, 5))
+    behaviour = behaviour_of(task, 4)
+    loss = behaviour.loss(outputs, targets, 0.1)
+    expected = [loss, behaviour.sums(outputs, targets), *torch.autograd.grad(loss, outputs)]
+    with pretended_gpu() as gpu:
+        there, placed = outputs.detach().to(GPU).requires_grad_(), targets.to(GPU)
+        gpu.forget()
+        loss = behaviour.loss(there, placed, 0.1)
+        found = [loss, behaviour.sums(there, placed), *torch.autograd.grad(loss, there)]
+        assert (gpu.waits, gpu.mixed, gpu.unsteady) == ({}, {}, {})
+        for one, other in zip(expected, found, strict=True):
+            torch.testing.assert_close(one, other.cpu())
+
+
+@pytest.mark.parametrize("relax", ["softmax", "sample"])
+def test_shared_weights_go_to_the_gpu(relax: str) -> None:
+    """A worker makes the supernet on the CPU."""
+    text = PLAIN.replace("weights_share = 0.5) ", f"weights_share = 0.5)\n  relax = {relax}\n  derive = random(2)\n")
+    listing = Architectures(Request(Path("net.hsp"), text=text))
+    (phase,) = listing.program.phases
+    data = load_data(phase.settings.data, Path(), input_shape=(3, 8, 8))
+    with pretended_gpu() as gpu:
+        supernet = relaxed(phase.network, phase.settings, Target.on("cuda"))
+        space = ExploredSpace(listing.parts[0])
+        judge = SharedWeights(supernet, space, data, phase.settings, SharedJudge(), compute())
+        judge.score(space.candidate(0), 16)
+        assert (gpu.mixed, gpu.early) == ({}, {})
+
+
+def test_what_all_processes_are_given_lies_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL knows of no tensor of the CPU, where `freeze` counts its steps."""
+
+    def broadcast(tensor: Tensor, src: int) -> None:
+        assert tensor.is_cuda
+        tensor.fill_(7)
+
+    with pretended_gpu(), monkeypatch.context() as patch:
+        patch.setattr(torch.distributed, "broadcast", broadcast)
+        two, here, there = compute(), torch.zeros(()), torch.zeros(2, device=GPU)
+        two.world = 2
+        two.broadcast([here, there])
+        assert [*here.view(1).tolist(), *there.tolist()] == [7, 7, 7]

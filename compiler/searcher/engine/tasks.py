@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class _Classes:
     width = 1
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        return cross_entropy(outputs, targets, label_smoothing=smoothing)
 
     def count(self, targets: Tensor) -> Tensor | int:
         return targets.numel()
@@ -85,9 +85,7 @@ class _Positions:
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         kept = self.count(targets).clamp(min=1)
-        total = functional.cross_entropy(
-            outputs, targets, ignore_index=self.ignore, label_smoothing=smoothing, reduction="sum"
-        )
+        total = cross_entropy(outputs, targets, ignore_index=self.ignore, label_smoothing=smoothing, reduction="sum")
         return total / kept  # The mean of a batch without any position would not be a number.
 
     def count(self, targets: Tensor) -> Tensor:
@@ -160,7 +158,7 @@ class _NextTokens(_Classes):
     """Sums the cross-entropy of each token."""
 
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(precise(outputs), targets, reduction="sum").view(1)
+        return cross_entropy(precise(outputs), targets, reduction="sum").view(1)
 
     def value(self, sums: Sequence[float], count: float) -> float:
         return math.exp(min(sums[0] / count, LARGEST))
@@ -182,6 +180,13 @@ def behaviour_of(task: Task, classes: int) -> Behaviour:
         case OwnTask():
             return OwnBehaviour(task.made, task.path, classes)
     assert_never(task)
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, **how: Any) -> Tensor:
+    """That of torch, whose sum over positions is not deterministic on a GPU unless they are those of a batch."""
+    if outputs.is_cuda and outputs.dim() > 2:
+        outputs, targets = outputs.movedim(1, -1).flatten(0, -2), targets.flatten()
+    return functional.cross_entropy(outputs, targets, **how)
 
 
 def precise(outputs: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from compiler.ir.decision import Decision
 from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
+from .draws import lists
 from .live import Live
 from .mixtures import Mixture
 
@@ -26,7 +27,7 @@ def numbers(own: Mapping[str, Tensor], given: Mapping[str, Tensor] | None = None
         if path not in found or found[path].shape != alpha.shape:
             said = f"is given {found[path].numel()}" if path in found else "is given none"
             raise UsageError(f"'{path}' has {alpha.numel()} alphas, and {said}")
-    return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
+    return lists(found)
 
 
 def logarithms(
