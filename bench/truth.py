@@ -20,7 +20,7 @@ import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -139,15 +139,22 @@ class Table:
             if len(both) > 2:
                 for name in ("validation", "test"):
                     first, second = ([getattr(found[seed], name) for found in both] for seed in (left, right))
-                    value = spearmanr(first, second).statistic
-                    yield f"seeds {left}, {right}: rank correlation of the {name} accuracy {value:.3f} ({len(both):,})"
+                    value = correlation(first, second)
+                    yield f"seeds {left}, {right}: rank correlation of the {name} accuracy {value} ({len(both):,})"
         for of in self.seeds:
             for by in self.seeds:
                 both = [row.results for row in self.rows.values() if {of, by} <= row.results.keys()]
                 both = [found for found in both if not math.isnan(found[of].loss)]
                 if len(both) > 2:
-                    value = spearmanr([-found[of].loss for found in both], [found[by].test for found in both]).statistic
-                    yield f"less training loss of seed {of}, test accuracy of seed {by}: {value:.3f} ({len(both):,})"
+                    value = correlation([-found[of].loss for found in both], [found[by].test for found in both])
+                    yield f"less training loss of seed {of}, test accuracy of seed {by}: {value} ({len(both):,})"
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> str:
+    """Spearman's rank correlation; of equal values, which have no order, there is none."""
+    if len({*first}) == 1 or len({*second}) == 1:
+        return "undefined, as all values are equal"
+    return f"{spearmanr(first, second).statistic:.3f}"
 
 
 class Space:

@@ -79,6 +79,15 @@ def test_seconds_count_as_those_of_the_table(finds: ModuleType, truth: ModuleTyp
     assert asked == [(number, 1) for number in range(finds.PACED)]
 
 
+@pytest.mark.filterwarnings("error")
+def test_equal_values_have_no_rank_correlation(truth: ModuleType, tmp_path: Path) -> None:
+    """scipy warned of them, and the report said nan."""
+    said = list(made(truth, tmp_path / "t.csv", [[0.5, 0.6], [0.7, 0.9], [0.6, 0.7]]).report())
+    assert "seeds 0, 1: rank correlation of the test accuracy 1.000 (3)" in said
+    said = list(made(truth, tmp_path / "u.csv", [[0.5, 0.6], [0.5, 0.9], [0.5, 0.7]]).report())
+    assert "seeds 0, 1: rank correlation of the test accuracy undefined, as all values are equal (3)" in said
+
+
 def test_ranks_of_a_generated_table(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
     """Two seeds of ten architectures: means 0.55, 0.60, ..., 0.95, and two that are equal."""
     means = [0.50 + 0.05 * number for number in range(9)] + [0.70]
