@@ -157,7 +157,10 @@ class Names:
                 return expr.id
         value = self.evaluate(expr, frame)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ElaborationError(Code.COPY, expr.span, f"a label is a whole number or a name, not {shown(value)}")
+            message = f"a label is a whole number or a name, not {shown(value)}"
+            hint = "give the copy a name that no line has, in each place that shares it: `Cell@shared`"
+            is_line = isinstance(expr, ast.Name) and expr.id in body.bindings
+            raise ElaborationError(Code.COPY, expr.span, message, hint if is_line else None)
         return str(value)
 
 
