@@ -7,13 +7,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from compiler.ir.undecided import Var
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration
 from .choices import Choices
-from .errors import ElaborationError, plural
+from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .tensors import TensorExpressions
@@ -65,7 +66,9 @@ class Arguments:
                 if isinstance(part, Var) and is_tensors(part):
                     part = self.mixtures.expand([part], lambda values: values[0], here, "last")
                 if not isinstance(part, Tensor):
-                    raise ElaborationError(Code.KIND, site.span, f"'{function.name}' is fed {kind(part)}")
+                    raise ElaborationError(
+                        Code.KIND, site.span, f"'{function.name}' takes tensors here, not {kind(part)}"
+                    )
                 tensors.append(part)
         wanted = function.definition.inputs
         if len(tensors) != len(wanted):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.ir.undecided import Var
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -13,7 +14,7 @@ from hdas_dsl.tree.words import element_name
 
 from .arithmetic import Arithmetic
 from .body_elaboration import Family
-from .errors import AlreadyReportedError, ElaborationError, plural
+from .errors import AlreadyReportedError, ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, kind

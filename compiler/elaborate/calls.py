@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler.ir.undecided import Var
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -15,7 +16,7 @@ from .applications import Applications
 from .arguments import Application
 from .arithmetic import Arithmetic
 from .bundles import Bundles, Turn
-from .errors import ElaborationError, plural
+from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .tensors import TensorExpressions

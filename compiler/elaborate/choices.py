@@ -9,6 +9,7 @@ from compiler.ir.combinatorics.count_formula import Decide, Product
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.numbers import tidy
 from compiler.ir.undecided import MOST_ITEMS, Var
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -244,9 +245,8 @@ class Choices:
         index = None if body.trace.index is None else self.session.indexes.of(definition)
         inner = Frame.of(body, Reading(menu.instance, index, name=name, in_menu=True))
         if len(menu.args) > len(definition.params):
-            raise ElaborationError(
-                Code.ARGUMENT, node.span, f"menu '{definition.name}' takes {len(definition.params)} parameters"
-            )
+            takes = plural(len(definition.params), "parameter")
+            raise ElaborationError(Code.ARGUMENT, node.span, f"menu '{definition.name}' takes {takes}")
         for position, param in enumerate(definition.params):
             if position < len(menu.args):
                 inner.locals[param.name] = menu.args[position]

@@ -16,8 +16,3 @@ class ElaborationError(DiagnosticError):
 
 class AlreadyReportedError(Exception):
     """Something depends on a line that already has an error."""
-
-
-def plural(number: int, word: str, words: str | None = None) -> str:
-    """``3 inputs``, ``1 input``, ``no inputs``."""
-    return f"{number or 'no'} {word if number == 1 else words or f'{word}s'}"

@@ -8,6 +8,7 @@ from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.structure import Add, Concat, Mul
 from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open, Var, lift
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -114,7 +115,7 @@ class TensorExpressions:
             self.session.refuse_width(Concat.name, tensors, span)
         if widths:
             if isinstance(channels, int) and channels != widths[0] and not is_pick:
-                message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"
+                message = f"{frame.place}this concatenation has {plural(channels, 'channel')}, not {shown(widths[0])}"
                 raise ElaborationError(Code.CHANNELS, span, message)
             if isinstance(channels, int) and missing is not None:
                 message = f"this concatenation has fewer channels than {channels} where {missing} is missing"

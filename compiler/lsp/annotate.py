@@ -10,10 +10,10 @@ from compiler.analysis.architectures.grammar_space import GrammarSpace
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.elaborate import Elaborated
-from compiler.elaborate.errors import plural
 from compiler.program.model import Program
 from compiler.reports.facts import cardinality
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 

@@ -191,10 +191,10 @@ def cannot_teach(phase: Phase, space: Elaborated) -> str | None:
     """Why what a phase leaves cannot teach a network; None where it can."""
     relax, mine, its = phase.settings.relax, space.block.graph, phase.network.block.graph
     if not relax.runs_all and not isinstance(relax, Sample):
-        return "its relaxation draws what answers: use one that mixes there, or `sample`"
+        return "its relaxation draws one architecture for each batch: use one that mixes there, or `sample`"
     if (phase.network.input, its.output_shapes) != (space.input, mine.output_shapes):
         classes, taught = (" and ".join(map(str, graph.output_shapes)) for graph in (its, mine))
-        return f"that answers {classes} of {phase.network.input}, this one {taught} of {space.input}"
+        return f"that maps {phase.network.input} to {classes}, this one {space.input} to {taught}"
     return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compiler.searcher.run_files import DERIVED, REPORT
 from compiler.searcher.settings.metric import Metric
+from compiler.util.plural import plural
 
 from .model import Phase, Run
 from .words import ahead, amount, closest, points, share, size
@@ -73,7 +74,7 @@ def _sure(phase: Phase) -> str:
             before = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
         again = [trial.repeat for trial in phase.trials if trial.repeat]
         often = f", the best ones judged {1 + max(again)} times" if again else ""
-        return f"how sure: best of {len(phase.trials) - len(again)} trials{often}{before}"
+        return f"how sure: best of {plural(len(phase.trials) - len(again), 'trial')}{often}{before}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
     changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"

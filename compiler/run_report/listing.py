@@ -18,6 +18,7 @@ from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
 from compiler.searcher.settings.metric import Metric
 from compiler.studies.results import PLAN
+from compiler.util.plural import plural
 
 from .known_costs import Brief, KnownCosts, known_costs
 from .lines import parsed, parsed_lines
@@ -100,13 +101,13 @@ def _epochs(folder: Path) -> list[_Epoch]:
 
 
 def _count(lines: Sequence[_Epoch]) -> str:
-    return f"{lines[-1].epoch} epochs" if lines else ""
+    return plural(lines[-1].epoch, "epoch") if lines else ""
 
 
 def _done(folder: Path, phase: Path, lines: Sequence[_Epoch]) -> str:
     """How much of the last phase is done."""
     trials = len(trials_of(phase / TRIALS))
-    done = f"{trials} trials" if trials else _count(lines)
+    done = plural(trials, "trial") if trials else _count(lines)
     return f"{done} of {phase.name}" if done and phase != folder else done
 
 

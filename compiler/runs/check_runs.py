@@ -8,6 +8,7 @@ from compiler.searcher.settings.datasets import BUILT_IN, ArrayFile
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.tasks import CLASSIFICATION, OwnTask
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 
 
 def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> None:
@@ -29,4 +30,4 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
 def check_single_input(space: Elaborated, why: str) -> None:
     """Check that a network has one input; ``why`` says who asks for it."""
     if (count := len(space.block.graph.inputs)) != 1:
-        raise UsageError(f"network '{space.name}' takes {count} inputs, and {why}")
+        raise UsageError(f"network '{space.name}' takes {plural(count, 'input')}, and {why}")

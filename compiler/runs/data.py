@@ -17,6 +17,7 @@ from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, 
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.tasks import OwnTask, Segmentation
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import NOWHERE, Span
 
@@ -83,9 +84,8 @@ def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Ela
     classes, *_ = _given(space)
     if classes != data.classes and not isinstance(settings.task, OwnTask):
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
-        raise UsageError(
-            f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
-        )
+        outputs = f"outputs for {plural(classes, 'class', 'classes')}"
+        raise UsageError(f"network '{space.name}' has {outputs}, but {data.name} has {data.classes}{hint}")
     return data
 
 

@@ -30,6 +30,7 @@ from compiler.searcher.settings.optimizers import AlphaFixed
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 
 from .front import Front
 from .job import Job
@@ -127,7 +128,7 @@ def best_of(history: History) -> Trial:
     best = history.best
     assert best is not None, "an exploration has a trial"
     if best.failed:
-        said = f"None of {len(history)} trials gave an architecture to derive"
+        said = f"None of {plural(len(history), 'trial')} gave an architecture to derive"
         raise EngineError(f"{said}; trial {best.id} failed: {best.failed.rstrip('.')}.")
     return best
 
@@ -230,7 +231,7 @@ def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     known = len(history) - history.judged
     again = f", {known} of them known before" if known else ""
     repeated = sum(trial.repeat > 0 for trial in history.trials)
-    explored = f"explored {len(history) - repeated} architectures{again}"
+    explored = f"explored {plural(len(history) - repeated, 'architecture')}{again}"
     if repeated:
         anew = f"{explored}, and judged the best anew in {repeated} trials"
         return f"{anew}: the best mean score is {show(best.score)}, of trial {best.id}"

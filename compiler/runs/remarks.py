@@ -29,11 +29,13 @@ def collapsed(leading: Leading) -> Iterator[str]:
 def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
     """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
     if answer.is_dead:
-        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
+        same = "the prediction is the same for every image"
+        yield f"the output of '{space.name}' as it was derived depends on no input: {same}"
     elif answer.instead_of is not None:
         left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
         cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
-        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
+        said = "the output of the strongest architecture depends on no input"
+        yield f"{said}: the best one whose output does differs in {cut}"
 
 
 def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:

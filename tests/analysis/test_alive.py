@@ -1,4 +1,4 @@
-"""Networks that answer every image alike: told by running them, and the best of those that do not by trying all."""
+"""Networks whose output depends on no input: told by running them, and the best of those that do not by trying all."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_where_nothing_lives_the_answer_says_so() -> None:
     answer = Supernet(dead).answer()
     assert answer.is_dead
     assert list(without_input(dead, answer)) == [
-        "no input of 'Net' reaches its output in what was derived: it answers every image alike"
+        "the output of 'Net' as it was derived depends on no input: the prediction is the same for every image"
     ]
 
 
@@ -263,4 +263,4 @@ def test_a_search_that_is_drawn_to_none_derives_a_network_that_lives(relax: str,
     with torch.no_grad():
         first, second = Network(space(report.text)).module.eval()(torch.randn(2, 3, 4, 4))
     assert not torch.equal(first, second)
-    assert any("no input reached the output in the strongest architecture" in sentence for sentence in said), said
+    assert any("the output of the strongest architecture depends on no input" in sentence for sentence in said), said

@@ -94,7 +94,7 @@ def test_files_of_cifar_that_are_none(damage: str, tmp_path: Path, monkeypatch: 
     make, why = SPECIAL[damage]
     make(path)
     for download in (False,) if damage == "unreadable" else (False, True):
-        with pytest.raises(DataError, match=rf"^cifar10 (cannot be read|in {tmp_path} is not whole): {path} {why}"):
+        with pytest.raises(DataError, match=rf"^cifar10 (cannot be read|in {tmp_path} is incomplete): {path} {why}"):
             load_data(Cifar10(), tmp_path, download=download)
 
 
@@ -106,14 +106,14 @@ def test_a_file_with_another_checksum_is_named(tmp_path: Path, monkeypatch: pyte
         (Svhn(), tmp_path / "train_32x32.mat"),
     ):
         flipped(path)
-        why = "is damaged: its checksum is another"
+        why = "is damaged: its checksum is wrong"
         with pytest.raises(
-            MissingDataError, match=rf"^{spec.word} in {tmp_path} is not whole: {path} {why}$"
+            MissingDataError, match=rf"^{spec.word} in {tmp_path} is incomplete: {path} {why}$"
         ) as damaged:
             load_data(spec, tmp_path)
         assert damaged.value.can_download
         path.unlink()
-        with pytest.raises(MissingDataError, match=rf"^{spec.word} in {tmp_path} is not whole: {path} is missing$"):
+        with pytest.raises(MissingDataError, match=rf"^{spec.word} in {tmp_path} is incomplete: {path} is missing$"):
             load_data(spec, tmp_path)
 
 

@@ -132,7 +132,7 @@ def test_an_architecture_that_has_no_proxy_fails_with_a_reason(tmp_path: Path) -
     """Without a ReLU there are no units to count; it is worse than any other, though proxies may be negative."""
     search(written(tmp_path, "proxy(naswot, images = 4)", "random(40)"), tmp_path / "run")
     failed = {trial.failed for trial in trials(tmp_path / "run") if trial.failed}
-    assert failed >= {DEAD, "`naswot` counts the units of ReLUs that answer images alike, and 'Net' has none"}
+    assert failed >= {DEAD, "`naswot` compares images by the ReLUs that they activate, and 'Net' has none"}
     history = History()
     history.tell(Trial(id=0, number=0, budget=1, score=0.0, failed="nothing"))
     history.tell(Trial(id=1, number=1, budget=1, score=-5.0))

@@ -159,7 +159,7 @@ def everywhere(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], N
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "label": (
         save("train/masks/4.png", np.where(np.arange(64).reshape(8, 8) == 21, 3, mask_of(4)).astype(np.uint8)),
-        "the mask data/shapes/train/masks/4.png has a 3 in row 2, column 5, but the network tells 0 to 2 apart, and",
+        "the mask data/shapes/train/masks/4.png has a 3 in row 2, column 5, but the classes of the network are 0 to 2",
     ),
     "of 16 bits": (
         save("val/masks/6.png", np.full((8, 8), 256, np.uint16)),

@@ -152,10 +152,10 @@ def test_a_taught_phase_goes_on_after_a_kill(
     ("section", "message", "hint"),
     [
         (MIXED.replace("big(0.7)", "bigg(0.7)"), "none of that name has any before 'small'", "did you mean 'big'?"),
-        (MIXED.replace("(w = 6, e = 2)", "(w = 6, e = 2, classes = 9)"), "that answers 9 of 1x8x8", None),
+        (MIXED.replace("(w = 6, e = 2)", "(w = 6, e = 2, classes = 9)"), "that maps 1x8x8 to 9", None),
         (
             MIXED.replace("(w = 6, e = 2)", "(w = 6, e = 2) {\n    relax = gumbel(hard = true)\n  }"),
-            "its relaxation draws what answers",
+            "its relaxation draws one architecture for each batch",
             None,
         ),
     ],

@@ -24,6 +24,7 @@ from compiler.program.model import Program, deciding
 from compiler.program.provenance import origin, section
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 from hdas_dsl.tree.printer import print_module
 
 from .constraints import Verdict, judge
@@ -116,7 +117,7 @@ class Architecture:
 
     def __repr__(self) -> str:
         which = "" if self.number is None else f" {self.number}"
-        return f"Architecture{which} of {self.listing.program.name}, {len(self.decisions)} decisions"
+        return f"Architecture{which} of {self.listing.program.name}, {plural(len(self.decisions), 'decision')}"
 
     def _repr_svg_(self) -> str:
         from compiler.reports.svg import svg

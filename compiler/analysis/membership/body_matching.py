@@ -22,6 +22,7 @@ from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
+from compiler.util.plural import plural
 from hdas_dsl.sameness import equal_up_to_names
 
 from .found import Effort, Misses, NotInSpaceError, Ways, merge
@@ -61,7 +62,9 @@ class Matcher:
         wanted = {param.name for param in function.definition.params}
         params = {name: value for name, value in params_of(copy.block).items() if name in wanted and _is_plain(value)}
         if len(inputs) != len(function.definition.inputs):
-            raise NotInSpaceError(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
+            raise NotInSpaceError(
+                copy.path, f"it takes {plural(len(function.definition.inputs), 'input')}, not {len(inputs)}"
+            )
         decisions, sizes = spread([*(dim for shape in inputs for dim in shape.dims), *params.values()])
         missed: NotInSpaceError | None = None
         for assignment in assignments(sizes):

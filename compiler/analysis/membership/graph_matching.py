@@ -12,6 +12,7 @@ from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, assignments
+from compiler.util.plural import plural
 
 from .found import Effort, Misses, merge
 
@@ -162,7 +163,7 @@ class GraphMatcher:
         for path, items in picks.items():
             decision = self.decisions[path]
             if not decision.least <= len(items) <= decision.most:
-                self.misses.note(3, path, f"it takes {len(items)} inputs, not {decision.amount}")
+                self.misses.note(3, path, f"it takes {plural(len(items), 'input')}, not {decision.amount}")
                 return
         merged = merge(found, {path: tuple(sorted(items)) for path, items in picks.items()})
         if merged is not None:

@@ -48,7 +48,8 @@ class Membership:
         if self.inside and self.derived:
             return "yes: its grammar derives it"
         if self.inside:
-            return f"yes: {len(self.decisions)} decisions give it"
+            gives = "decision gives" if len(self.decisions) == 1 else "decisions give"
+            return f"yes: {len(self.decisions)} {gives} it"
         return f"no: it leaves the space at {self.path}: {self.reason}"
 
 

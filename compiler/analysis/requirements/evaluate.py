@@ -113,7 +113,7 @@ class Requirements:
             UndefinedQuantityError: it has no value.
         """
         if item.total.name == "edges" and not self.space.is_space:
-            raise UndefinedQuantityError("an architecture has no picks left: how many edges it has is not seen")
+            raise UndefinedQuantityError("an architecture has no picks left, by which its edges are counted")
         formula = self.exact_formula(item)
         found = self.of_architecture(item, chosen) if formula is None else formula.of(chosen)
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compiler.searcher.settings.datasets import ArrayFile, DataError, HuggingFace
 from compiler.searcher.settings.tasks import Classification, Multilabel, OwnTask, Regression, Segmentation, Task, Tokens
+from compiler.util.plural import plural
 
 from .array_files import Array, Arrays, Part, Wanted, read_arrays
 from .huggingface import read_saved
@@ -109,7 +110,7 @@ def _finish(spec: ArrayFile, fit: Fit, random: bool) -> Finish | Plain:
 def _divided(samples: Tensors, name: str) -> tuple[Tensors, Tensors]:
     held = len(samples) // TEST_SHARE
     if not held:
-        raise DataError(f"{name} has {len(samples)} samples: too few to hold some out for the test")
+        raise DataError(f"{name} has {plural(len(samples), 'sample')}: too few to hold some out for the test")
     order = torch.randperm(len(samples), generator=random_generator(0, "test part"))
     return samples.subset(order[held:]), samples.subset(order[:held])
 
@@ -137,7 +138,7 @@ def _samples(part: Part, fit: Fit, what: str) -> Tensors:
     for tensor, taken in zip(inputs, fit.inputs, strict=True):
         if len(targets) != len(tensor):
             named = "" if len(inputs) == 1 else f" of '{taken.name}'"
-            raise DataError(f"{what} has {len(tensor)} inputs{named} and {len(targets)} targets")
+            raise DataError(f"{what} has {plural(len(tensor), 'input')}{named} and {plural(len(targets), 'target')}")
     fitting = _targets(targets, fit, f"the targets of {what}")
     return Tensors(inputs[0] if len(inputs) == 1 else inputs, fitting)
 
@@ -219,4 +220,4 @@ def _check_classes(found: Tensor, classes: int, ignore: int | None, what: str) -
         wrong &= found != ignore
     if wrong.any():
         first = int(found[wrong][0])
-        raise DataError(f"{what} have a {first}, but the network tells 0 to {classes - 1} apart")
+        raise DataError(f"{what} have a {first}, but the classes of the network are 0 to {classes - 1}")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from compiler.searcher.settings.datasets import DataError
+from compiler.util.plural import plural
 
 from .source import Items, Pixels, Samples, Shape, Source, masks, show
 
@@ -30,7 +31,7 @@ def check_source(word: str, source: Source) -> None:
     channels = source.train.shape[0]
     for name, values in (("mean", source.mean), ("std", source.std)):
         if values and len(values) not in (1, channels):
-            raise DataError(f"{word} has images of {channels} channels, but the {name} of {len(values)}")
+            raise DataError(f"{word} has images of {plural(channels, 'channel')}, but the {name} of {len(values)}")
     if source.train.shape[0] != source.test.shape[0]:
         shapes = f"{show(source.train.shape)} and {show(source.test.shape)}"
         raise DataError(f"{word} has training and test images of different channels: {shapes}")

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from compiler.searcher.settings.datasets import DataError, DataSpec, Folder
+from compiler.util.plural import plural
 
 from .builtin import LoadOptions, build
 from .check import check_labels, check_source
@@ -139,7 +140,7 @@ def load_data(
     check_source(spec.word, source)
     channels = source.train.shape[0]
     if input_shape is not None and channels not in (1, input_shape[0]):
-        raise DataError(f"{spec.word} has {channels} channels, but the network takes {input_shape[0]}")
+        raise DataError(f"{spec.word} has {plural(channels, 'channel')}, but the network takes {input_shape[0]}")
     train = source.train
     if spec.images is not None:
         train = train.subset(limited(train.labels, spec.images, seed, spec.word))
@@ -201,7 +202,6 @@ def halves(data: Data, weights_share: float, seed: int) -> tuple[Images, Images]
     order = torch.randperm(len(data.train), generator=random_generator(seed, "halves"))
     cut = int(weights_share * len(order))
     if not 0 < cut < len(order):
-        raise DataError(
-            f"{data.name} has {len(order)} training images: a weights_share of {weights_share:g} leaves one part empty"
-        )
+        has = f"{data.name} has {plural(len(order), 'training image')}"
+        raise DataError(f"{has}: a weights_share of {weights_share:g} leaves one part empty")
     return data.train.subset(order[:cut]), data.train.subset(order[cut:])

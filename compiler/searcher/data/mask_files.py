@@ -115,7 +115,7 @@ class MaskFiles:
         wrong = ((numbers < 0) | (numbers >= self.classes)) & (numbers != self.ignore)
         if wrong.any():
             row, column = (int(place) for place in np.argwhere(wrong)[0])
-            known = f"the network tells 0 to {self.classes - 1} apart, and {self.ignore} is ignored"
+            known = f"the classes of the network are 0 to {self.classes - 1}, and {self.ignore} is ignored"
             raise DataError(f"the mask {mask} has a {numbers[row, column]} in row {row}, column {column}, but {known}")
 
 

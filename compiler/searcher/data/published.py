@@ -90,7 +90,7 @@ def mnist(kind: Any, spec: DataSpec, root: Path, download: bool, package: str = 
     if paths is None and partial:
         lacking = [name for name, path in zip(FILES, present(partial), strict=True) if path is None]
         raise MissingDataError(
-            f"{spec.word} in {partial} is not whole: {', '.join(lacking)} is missing", can_download=True
+            f"{spec.word} in {partial} is incomplete: {', '.join(lacking)} is missing", can_download=True
         )
     if paths is None:
         also = f", or from Debian's package {package}" if package else ""
@@ -136,13 +136,13 @@ def _fetch(
         raise MissingDataError(f"{spec.word} is not in {root}", can_download=True)
     for path, md5 in checksums.items():
         if why := obstacle(path) or _difference(path, md5):
-            raise MissingDataError(f"{spec.word} in {root} is not whole: {path} {why}", can_download=True)
+            raise MissingDataError(f"{spec.word} in {root} is incomplete: {path} {why}", can_download=True)
 
 
 def _difference(path: Path, md5: str) -> str:
     """Why a file is not the published one, as the end of a sentence; empty if it is."""
     try:
-        return "" if check_integrity(path, md5) else "is damaged: its checksum is another"
+        return "" if check_integrity(path, md5) else "is damaged: its checksum is wrong"
     except OSError as error:
         return unreadable(error)
 

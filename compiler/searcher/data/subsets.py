@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from compiler.searcher.settings.datasets import DataError
+from compiler.util.plural import plural
 
 
 def random_generator(*of: object) -> torch.Generator:
@@ -28,7 +29,9 @@ def limited(labels: Tensor, limit: float, seed: int, word: str) -> Tensor:
     """
     count = limit if isinstance(limit, int) else round(limit * len(labels))
     if not 0 < count <= len(labels):
-        raise DataError(f"{word} has {len(labels)} training images: `images = {limit:g}` cannot be taken of them")
+        raise DataError(
+            f"{word} has {plural(len(labels), 'training image')}: `images = {limit:g}` cannot be taken of them"
+        )
     sizes = torch.bincount(labels).tolist()
     return stratified(labels, quotas(sizes, count), random_generator(seed, "images"))
 

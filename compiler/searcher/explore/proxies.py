@@ -190,7 +190,7 @@ PROXIES: Mapping[ProxyName, Proxy] = {
     ProxyName.PARAMS: Proxy(lambda probe: probe.amount("params")),
     ProxyName.MACS: Proxy(lambda probe: probe.amount("macs")),
     ProxyName.SYNFLOW: Proxy(synflow, moves=True),
-    ProxyName.NASWOT: Proxy(naswot, "counts the units of ReLUs that answer images alike", RELUS),
+    ProxyName.NASWOT: Proxy(naswot, "compares images by the ReLUs that they activate", RELUS),
     ProxyName.JACOB_COV: Proxy(jacob_cov, moves=True),
     ProxyName.SNIP: Proxy(snip),
     ProxyName.GRASP: Proxy(grasp),

@@ -21,7 +21,7 @@ from .trials import Asked, Event, History, Trial
 EvaluationKey = tuple[Hashable, int, int]
 """The equivalence class of an architecture (`ExploredSpace.key`), its budget, and its number among repeats."""
 
-DEAD = "no input reaches its output: it answers every image alike"
+DEAD = "its output depends on no input: the prediction is the same for every image"
 """Why an architecture is not judged."""
 
 

@@ -100,7 +100,7 @@ class Sampled(OnePath):
         if not self.meets(self.largest):
             raise UsageError(
                 "`teacher = largest` is the largest architecture, which misses what the space requires: state the "
-                "requirement where an architecture is derived, or let nobody teach"
+                "requirement where an architecture is derived, or use `teacher = none`"
             )
         return self.largest
 

@@ -129,7 +129,7 @@ RULES = (
     Rule(
         ("derive", "until"),
         lambda s: s.derive.epoch is Epoch.BEFORE and not isinstance(s.until, Sharpness),
-        "`epoch = before` is an epoch before `until = sharpness` came true, and nothing else is waited for so: "
+        "`epoch = before` takes an epoch before `until = sharpness` was met, and this search has another condition: "
         "use `epoch = last`, or `best`",
     ),
     Rule(

@@ -86,6 +86,8 @@ def test_halves_are_disjoint_complete_and_seeded() -> None:
     assert sorted([*weights.indices.tolist(), *alphas.indices.tolist()]) == list(range(101))
     assert halves(data, 0.3, seed=1)[0].indices.equal(weights.indices)
     assert not halves(data, 0.3, seed=2)[0].indices.equal(weights.indices)
+    with pytest.raises(DataError, match=r"^fake has 1 training image: a weights_share"):
+        halves(load_data(Fake(count=1), Path()), 0.5, seed=1)
     with pytest.raises(DataError, match=r"^fake has 2 training images: a weights_share of 0.1 leaves one part empty$"):
         halves(load_data(Fake(count=2), Path()), 0.1, seed=0)
 

@@ -90,7 +90,7 @@ def test_fashion_mnist_of_the_system_serves_where_the_root_has_none(tmp_path: Pa
     mnist(own)
     (own / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(
-        MissingDataError, match=r"^fashion_mnist in .*fashion_mnist is not whole: t10k-labels-idx1-ubyte is"
+        MissingDataError, match=r"^fashion_mnist in .*fashion_mnist is incomplete: t10k-labels-idx1-ubyte is"
     ):
         load_data(FashionMnist(), tmp_path / "data")
 
