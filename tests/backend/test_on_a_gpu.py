@@ -107,7 +107,6 @@ METHODS = (
     "lambda_darts",
     "darts_minus",
     "oles",
-    "data",
 )
 
 
