@@ -155,3 +155,25 @@ def test_the_python_derivation_meets_it_too(tmp_path: Path) -> None:
     name = next(iter(supernet.alphas))
     supernet.alphas[name].data.copy_(supernet.alphas[name].new_tensor([0.0, 1.0, 2.0]))
     assert "conv(k = 1)" in api.derive(supernet)
+
+
+def test_draws_of_a_supernet_that_miss_a_budget_say_what_searches_within_it(tmp_path: Path) -> None:
+    """One of 16,384 architectures meets it: a mixture is derived so, and an explorer draws it."""
+    lines = (f"n{i} = n{i - 1} -> (conv(1) | conv(3) | conv(5) | conv(7))" for i in range(1, 8))
+    text = "\n  ".join(
+        [
+            "hsp 1\nnetwork Net(image: [1, 8, 8]) {",
+            "n0 = image -> conv(1, 1)",
+            *lines,
+            "output n7 -> classifier(10)\n}\nsearch Net {\n  data = digits(images = 20)\n  epochs = 1",
+            "require params <= 28\n}\n",
+        ]
+    )
+    path = tmp_path / "net.hsp"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"none meets `require params <= 28`: use a `relax` that mixes, or"):
+        api.search(path, tmp_path / "one", relax="sample")
+    assert costs(api.search(path, tmp_path / "two", relax="softmax").text)["params"] == 28
+    explorer = "relax = none\n  derive = random(2)\n  judge = proxy(params)\n  epochs = 0"
+    path.write_text(text.replace("epochs = 1", explorer))
+    assert costs(api.search(path, tmp_path / "three").text)["params"] == 28

@@ -86,7 +86,8 @@ class Fairly(Plan):
             found = self._columns()
             if all(self.one.meets(column) for column in found):
                 return found
-        raise UsageError(f"of {TRIES} fair draws, none has only architectures that meet what the space requires")
+        message = f"of {TRIES} fair draws, none has only architectures that meet what the space requires"
+        raise UsageError(f"{message}: use `weights = uniform`")
 
     def _columns(self) -> tuple[Selection, ...]:
         rows = {}

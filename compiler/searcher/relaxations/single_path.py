@@ -115,7 +115,12 @@ class OnePath(Relaxed):
             chosen = drawn(self.space.decisions, noisy)
             if self.meets(chosen):
                 return Draw(chosen, noisy)
-        raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
+        required = " and ".join(map(str, self.required.requirements))
+        raise UsageError(
+            f"of {TRIES} architectures drawn from '{self.space.name}', none meets "
+            + (f"`require {required}`" if required else "the condition that its output is made of something")
+            + ": use a `relax` that mixes, or `relax = none` with an explorer, which search within a tight budget"
+        )
 
     def meets(self, chosen: Selection) -> bool:
         """Whether an architecture meets what the space requires."""
