@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from compiler.analysis.requirements.evaluate import shown as amount
+from compiler.analysis.requirements.evaluate import as_text as amount
 from compiler.util.page import Page
 from hdas_dsl.text.printable import printable
 

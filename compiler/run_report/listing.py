@@ -112,7 +112,7 @@ def _done(folder: Path, phase: Path, lines: Sequence[_Epoch]) -> str:
 
 
 def _score(phase: Path, lines: Sequence[_Epoch], brief: Brief, metric: Metric) -> float | None:
-    """The metric of what was derived, as `phases.score_of` has it."""
+    """The metric of what was derived, as `phases.derived_score` has it."""
     if not brief.said:
         return None
     best = best_of(trials_of(phase / TRIALS), brief.said.get("number", ""))

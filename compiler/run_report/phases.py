@@ -66,7 +66,7 @@ def phase_of(folder: Path, plugins: Iterable[str], metrics: RunMetrics) -> Phase
         name="" if space is None else space.phase,
         metric=metric,
         judged=judged,
-        score=score_of(lines, derived, best, judged),
+        score=derived_score(lines, derived, best, judged),
         space=space,
         epochs=tuple(_epochs(lines)),
         moves=tuple(moves_of(lines, space, derived, best)),
@@ -77,7 +77,7 @@ def phase_of(folder: Path, plugins: Iterable[str], metrics: RunMetrics) -> Phase
     )
 
 
-def score_of(lines: Sequence[Line], derived: Derived | None, best: Trial | None, metric: Metric) -> float | None:
+def derived_score(lines: Sequence[Line], derived: Derived | None, best: Trial | None, metric: Metric) -> float | None:
     """The metric of the derived architecture, as exact as the run keeps it: of its trial, or of its epoch."""
     if derived is None:
         return None

@@ -90,7 +90,7 @@ def explored(
 
     proposer = proposer_for(settings, judge, None if measure is None else measuring)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
-    show = shown(settings)
+    show = score_writer(settings)
     recorded = Recorded(log, proposer.total, options, show)
     recorded.history.replay(of_space(log.start(options.resume), space, log))
     history = recorded.history
@@ -176,7 +176,7 @@ def proposer_for(settings: SearchSettings, judge: RunJudge, measure: Measure | N
     return Confirming(made, judge.space, settings.confirm) if isinstance(settings.confirm, ConfirmBest) else made
 
 
-def shown(settings: SearchSettings) -> Callable[[float], str]:
+def score_writer(settings: SearchSettings) -> Callable[[float], str]:
     """Writes scores: values of the metric, mean ranks in per cent, or the numbers of another judge."""
     metric = settings.judged
     return lambda score: metric.show(metric.score(score), 1)

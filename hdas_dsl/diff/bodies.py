@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hdas_dsl.tree.ast import Aux, Binary, Binding, BodyLine, Copy, Name, Node, Output, Preference, Prune, Require
 from hdas_dsl.tree.words import element_of
 
+from .canonical import key, same
 from .edges import edge_of, head, line_name, target_name
 from .expressions import compare
 from .model import Change, Kind
 from .pairing import by_name, by_rank
-from .sameness import key, same
 from .show import change, show
 
 _Rule = Require | Preference | Prune

@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from hdas_dsl.tree.ast import Block, Definition, External, GraphDef, MenuDef, OpDef, Param, Use
 
 from .bodies import lines
+from .canonical import key, same
 from .expressions import compare
 from .model import Change, Kind
 from .pairing import by_name, by_rank, in_order
-from .sameness import key, same
 from .show import change, show_shape
 
 

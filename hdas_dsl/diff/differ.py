@@ -2,7 +2,7 @@
 
 Two trees are the same when they agree in all but layout, comments, `provenance`, the order of definitions and lines,
 the order of a sum's terms and of named arguments, and the spelling of a name (`n2`, `n[2]`) or number (`4K`, `4000`).
-`sameness.key` is that notion of sameness, one canonical text per expression; the rest only finds the smallest place in
+`canonical.key` is that notion of sameness, one canonical text per expression; the rest only finds the smallest place in
 which two keys differ. A comparison that finds no smaller place reports the whole, so no difference goes unreported.
 """
 

@@ -25,7 +25,7 @@ from hdas_dsl.tree.ast import (
     Tuple,
 )
 
-from .sameness import element_spelling, key, terms_of
+from .canonical import element_spelling, key, terms_of
 
 _NO_OPERATION = frozenset({"concat", "prev", "min", "max", "ceil", "floor", "round_to", "abs"})
 """Functions that compute a number or gather tensors: their arguments are no edges into an operation."""

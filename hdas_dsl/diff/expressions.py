@@ -23,10 +23,10 @@ from hdas_dsl.tree.ast import (
     Unary,
 )
 
+from .canonical import key, same, terms_of
 from .edges import Edge, applies, edge_of, head, heads, slot
 from .model import Change, Kind
 from .pairing import aligned, at, by_name, by_rank
-from .sameness import key, same, terms_of
 from .show import change, show
 
 N = TypeVar("N", bound=Node)

@@ -12,8 +12,8 @@ from typing import TypeAlias, TypeVar
 
 from hdas_dsl.tree.ast import Node
 
+from .canonical import key, same
 from .model import Change
-from .sameness import key, same
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Node)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hdas_dsl.tree.ast import Call, Equivalence, Expr, Method, Name, Phase, Search, Setting, SettingLine, Train
 
 from .bodies import rules
+from .canonical import same
 from .expressions import compare, operations
 from .model import Change, Kind
 from .pairing import by_name, in_order
-from .sameness import same
 from .show import change
 
 

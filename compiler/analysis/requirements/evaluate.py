@@ -241,11 +241,13 @@ def _warning(wanted: Requirements, requirement: Requirement) -> Diagnostic | Non
             known[item.total] = wanted.amount(item, {})
     if conditions.evaluate(requirement.condition, known.get) is not False:
         return None
-    facts = ", ".join(f"{QuantityRef(total, requirement.network)} is {shown(value)}" for total, value in known.items())
+    facts = ", ".join(
+        f"{QuantityRef(total, requirement.network)} is {as_text(value)}" for total, value in known.items()
+    )
     message = f"the architecture does not meet `{requirement.span.text}`{f': {facts}' if facts else ''}"
     return Diagnostic(Code.REQUIRE, requirement.span, message, severity=Severity.WARNING)
 
 
-def shown(amount: Number) -> str:
+def as_text(amount: Number) -> str:
     """A quantity in a message: digits in groups, four of a fraction."""
     return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"

@@ -10,7 +10,7 @@ from compiler.analysis.costs.prices import Amount
 from compiler.ir.existence import Monomial
 from compiler.util.errors import UsageError
 
-from .evaluate import Requirements, shown
+from .evaluate import Requirements, as_text
 from .limits import Column, columns
 
 
@@ -68,9 +68,10 @@ class Problem:
                 word, side = ("most", "least") if column.sign > 0 else ("least", "most")
                 exact = span.low_exact if column.sign > 0 else span.high_exact
                 reached = "" if exact else "a bound: "
+                limit, least = as_text(column.sign * _tidy(column.limit)), as_text(column.sign * low)
                 raise UnsatisfiableError(
-                    f"no architecture of '{self.wanted.space.name}' has `{column.total}` at {word} "
-                    f"{shown(column.sign * _tidy(column.limit))}: {reached}at {side} it is {shown(column.sign * low)}"
+                    f"no architecture of '{self.wanted.space.name}' has `{column.total}` at {word} {limit}: "
+                    f"{reached}at {side} it is {least}"
                 )
 
 

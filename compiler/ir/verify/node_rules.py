@@ -11,7 +11,7 @@ from compiler.ir.primitives.base import Gather
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
 
-from .rules import Context, Rule, shown, unknown_items, wrong_assignments, wrong_candidate
+from .rules import Context, Rule, shapes_text, unknown_items, wrong_assignments, wrong_candidate
 
 
 def _undecided(context: Context, payload: object) -> Iterator[str]:
@@ -116,6 +116,6 @@ def call(context: Context, payload: Call) -> Iterator[str]:
     shapes = [inner.node(index).shape for index in inner.inputs]
     given = [source.shape for source in context.sources]
     if shapes != given:
-        yield f"'{payload.block.name}' reads {shown(shapes)}, not {shown(given)}"
+        yield f"'{payload.block.name}' reads {shapes_text(shapes)}, not {shapes_text(given)}"
     if inner.output is not None and inner.node(inner.output).shape != context.node.shape:
         yield f"'{payload.block.name}' makes {inner.node(inner.output).shape}, not {context.node.shape}"

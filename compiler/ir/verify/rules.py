@@ -83,6 +83,6 @@ def wrong_candidate(context: Context, factor: Weigh) -> Iterator[str]:
         yield f"'{factor.decision}' picks nothing"
 
 
-def shown(shapes: list[Shape]) -> str:
+def shapes_text(shapes: list[Shape]) -> str:
     """Shapes in a sentence."""
     return " and ".join(map(str, shapes)) or "nothing"

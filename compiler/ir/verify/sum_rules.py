@@ -9,7 +9,7 @@ from compiler.ir.primitives.roles import BatchNormalisation, Corner, Pointwise, 
 from compiler.ir.shape import Shape
 from compiler.ir.sums import Item, Part, Share, Sum, Sums, Term
 
-from .rules import Context, Rule, shown, unknown_items, wrong_assignments, wrong_candidate
+from .rules import Context, Rule, shapes_text, unknown_items, wrong_assignments, wrong_candidate
 
 
 def _sum_sources(context: Context, payload: Sum | Sums) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _chains(context: Context, payload: Sum | Sums) -> Iterator[str]:
 
 def _reads(part: Part, shape: Shape) -> Iterator[str]:
     if part.inputs != (shape,):
-        yield f"'{part.name}' reads {shown(list(part.inputs))}, not {shape}"
+        yield f"'{part.name}' reads {shapes_text(list(part.inputs))}, not {shape}"
 
 
 def sums_readers(context: Context, payload: Sums) -> Iterator[str]:

@@ -47,20 +47,20 @@ class Box:
 
 def spot_box(spot: Spot) -> Box:
     """The box of a spot: its label, then facts, then choices."""
-    lines = [Text(shown(spot.label), LABEL, "hd-ink")]
-    lines += [Text(shown(fact), FACT, "hd-soft") for fact in spot.facts]
-    lines += [Text(shown(choice), FACT, "hd-choice") for choice in spot.choices]
+    lines = [Text(shortened(spot.label), LABEL, "hd-ink")]
+    lines += [Text(shortened(fact), FACT, "hd-soft") for fact in spot.facts]
+    lines += [Text(shortened(choice), FACT, "hd-choice") for choice in spot.choices]
     return _boxed(lines, PAD_X, PAD_Y)
 
 
 def arrow_box(arrow: Arrow) -> Box:
     """The box of an arrow's words."""
     kind = "hd-choice" if arrow.choice else "hd-ink"
-    lines = tuple(Text(shown(word), WORDS, kind) for word in arrow.label)
+    lines = tuple(Text(shortened(word), WORDS, kind) for word in arrow.label)
     return Box(lines, max(width_of(line) for line in lines) + 6, sum(line.height for line in lines) + 2)
 
 
-def shown(words: str) -> str:
+def shortened(words: str) -> str:
     """A line as it is shown: not longer than a box can be."""
     return words if len(words) <= MOST else words[: MOST - 1] + "…"
 

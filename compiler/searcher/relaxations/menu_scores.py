@@ -124,7 +124,7 @@ class DamageScore(Score):
         return trial(weights, self.measure)
 
 
-def score_of(word: ByStrength | ByCertainty | ByDamage) -> Score:
+def score_by(word: ByStrength | ByCertainty | ByDamage) -> Score:
     """The score of a word."""
     match word:
         case ByStrength():

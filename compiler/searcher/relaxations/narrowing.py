@@ -20,7 +20,7 @@ from compiler.searcher.settings.narrowing import (
     Together,
 )
 
-from .menu_scores import DamageScore, Kept, Narrowable, Trial, score_of
+from .menu_scores import DamageScore, Kept, Narrowable, Trial, score_by
 
 Judge = Callable[[Measure], float]
 """How good the supernet is as it is now, on the images of the alphas: the more the better."""
@@ -66,7 +66,7 @@ class OneByOneNarrower(Narrower):
 
     def __init__(self, word: OneByOne, seed: int) -> None:
         self.word, self.seed = word, seed
-        self.score = score_of(word.by)
+        self.score = score_by(word.by)
         self.history = self.score.history
 
     def plan(self, supernet: Narrowable, done: int, trial: Trial) -> Kept:
