@@ -104,6 +104,8 @@ def measure_step(module: nn.Module, data: Data, task: Task, batch: int, device: 
     where = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     )
+    if where.type == "cuda" and where.index is not None:
+        torch.cuda.set_device(where)  # as a run does: passes are recorded on the current one
     module = module.to(where)
     indices = (torch.arange(batch) % len(data.train)).tolist()
     images, labels = data.train.finish(data.train.read(torch.as_tensor(indices)), lambda part: part.to(where))
