@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.setting_values import plain
 from compiler.searcher.settings.reader import OverrideError, override
+from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import LoweringError, UsageError
@@ -80,14 +81,18 @@ def search_settings(compilation: Compilation, values: Values, phase: str) -> Sea
     return _with_task(compilation, _overridden(compilation, settings, phase), values)
 
 
-def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
+def train_settings(compilation: Compilation, values: Values, searched: Sequence[SearchSettings] = ()) -> TrainSettings:
     """The settings of a training with those of the command line in force; the defaults where there is no section.
+
+    `--set epochs=0` is not about it where searches (``searched``) have no supernet, which is what has no epochs.
 
     Raises:
         UsageError: an override has a value that its setting may not have.
     """
     settings = _read(compilation, read_train, values, "")
-    return _with_task(compilation, _overridden(compilation, settings, ""), values)
+    is_of_search = any(isinstance(item.relax, NoRelaxation) and not item.epochs for item in searched)
+    without = "epochs" if is_of_search else ""
+    return _with_task(compilation, _overridden(compilation, settings, "", without), values)
 
 
 def _read(compilation: Compilation, read: Reader[S], values: Values, phase: str) -> S:
@@ -127,9 +132,10 @@ def _with_task(compilation: Compilation, settings: S, values: Values) -> S:
     return settings
 
 
-def _overridden(compilation: Compilation, settings: S, phase: str) -> S:
+def _overridden(compilation: Compilation, settings: S, phase: str, without: str = "") -> S:
     names = [(item.name.removeprefix(f"{phase}.") if phase else item.name, item) for item in compilation.overrides]
-    changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
+    fields = type(settings).model_fields.keys() - {without}
+    changes = [(name, item) for name, item in names if name.partition(".")[0] in fields]
     if not changes:
         return settings
     said = {name: item.said for name, item in changes}

@@ -47,7 +47,8 @@ def read_training(compilation: Compilation, train: ast.Train | None, phases: Pha
         UsageError: an override has a value that its setting may not have.
     """
     values = setting_values(compilation, train.settings) if train else {}
-    training = Training(train, train_settings(compilation, values), values=values)
+    settings = train_settings(compilation, values, [phase.settings for phase in phases.phases])
+    training = Training(train, settings, values=values)
     if train is None or train.target is None:
         return training
     main = phases.main

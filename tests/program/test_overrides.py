@@ -178,3 +178,16 @@ def test_a_setting_that_the_section_needs_may_come_from_the_command_line(section
     alone, wrong = compile_file("net.hsp", (read_override("seed=2"),), text=text)
     assert alone is None
     assert len(wrong) == 1
+
+
+def test_a_search_that_trains_a_supernet_may_be_made_one_without() -> None:
+    """`epochs = 0` is what `relax = none` asks for; no training has so many."""
+    text = INCOMPLETE.replace("  relax = none\n  epochs = 0\n", "}\ntrain Net {\n  epochs = 3\n}\n")
+    given = ("relax=none", "epochs=0", "derive=random(4)", "judge=proxy(params)")
+    found, diagnostics = compile_file("net.hsp", [*map(read_override, given)], text=text)
+    assert found is not None, diagnostics
+    assert (found.settings.epochs, found.train_settings.epochs) == (0, 3)
+    with pytest.raises(UsageError, match="'epochs' of search must be"):
+        compile_file("net.hsp", [*map(read_override, [*given, "epochs=-1"])], text=text)
+    with pytest.raises(UsageError, match="`epochs = 0` is for `relax = none`"):
+        compile_file("net.hsp", [read_override("epochs=0")], text=text)
