@@ -57,7 +57,7 @@ class Export(Command):
 
         report = export_network(plan)
         if not self.json:
-            line(said(report))
+            line(said(report, plan.weights))
             return OK
         from .answers import Exported
 

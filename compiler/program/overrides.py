@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -10,6 +11,9 @@ from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
+
+_PATH = re.compile(r"[^\s\"(),=]+\.(py|npz|safetensors|csv|parquet)(:\w+)?")
+"""What the settings that are files name. A shell takes the quotes away, and Python has its own."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def read_override(text: str) -> Override:
         UsageError: the text is not of that form.
     """
     name, sign, value = text.partition("=")
-    expr, diagnostics = parse_expression(value, f"--set {name.strip()}")
+    expr, diagnostics = parse_expression(_quoted(name.strip(), value), f"--set {name.strip()}")
     if not sign or not name.strip():
         raise UsageError(f"--set {text}: the form is name=value")
     if expr is None:
@@ -67,7 +71,8 @@ def override_of(name: str, value: object) -> Override:
     """A keyword argument of the Python interface; double underscores stand for dots (``weights__lr=0.1``).
 
     Numbers, truth values, None, tuples and lists are values; a string is an expression of the language, as in
-    ``data="digits"``, ``Cell="Fixed"`` or ``data__path='"images"'``.
+    ``data="digits"``, ``Cell="Fixed"`` or ``data__path='"images"'``. Files of data and of tasks
+    need no quotes of their own: ``data="waves.npz"``, ``task="mine.py:Task"``.
 
     Raises:
         UsageError: a string is no expression, or a sequence holds what no setting may have.
@@ -78,10 +83,16 @@ def override_of(name: str, value: object) -> Override:
     if _is_plain(value):
         made = _plain(value)
         return Override(dotted, made, f"{dotted}={made}")
-    expr, diagnostics = parse_expression(str(value), dotted)
+    expr, diagnostics = parse_expression(_quoted(dotted, str(value)), dotted)
     if expr is None:
         raise UsageError(f"{dotted}={value}: {diagnostics[0].message}")
     return Override(dotted, expr, f"{dotted}={value}")
+
+
+def _quoted(name: str, text: str) -> str:
+    """The text of an expression, with the quotes that a path has in a file, where a setting takes one."""
+    takes_path = name.rpartition(".")[2] in ("data", "task")
+    return f'"{text.strip()}"' if takes_path and _PATH.fullmatch(text.strip()) else text
 
 
 def _is_plain(value: object) -> bool:

@@ -78,7 +78,10 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         write_record(config, train_record(program, space), [settings.task])
         outcome = run_train(network, data, settings, options)
     done = len(outcome.history)
-    facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": done}
+    facts: dict[str, object] = {settings.task.metric: round(outcome.value, 6)}
+    facts |= {"weights": outcome.weights.name, "epochs": done}
+    if statistics := data.test.statistics:  # An exported network asks for images that are normalised so.
+        facts["images"] = statistics
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")
     if is_main_process():
         test = {settings.task.metric: outcome.value}

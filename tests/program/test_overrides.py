@@ -87,6 +87,15 @@ def test_settings() -> None:
     assert settings.alphas.betas == (0.25, 0.5)
 
 
+@pytest.mark.parametrize("path", ["waves.npz", "data/wine.csv", "mydata.py:stripes", "../my-data.py:stripes"])
+def test_files_of_data_and_tasks_need_no_quotes(path: str) -> None:
+    """A shell takes the quotes of `--set data="waves.npz"` away, and a text of Python has its own."""
+    for item in (override_of("data", path), read_override(f"data={path}"), override_of("data", f'"{path}"')):
+        assert program(item).phases[0].settings.data.describe() == f'"{path}"'
+    for item in (override_of("task", "mine.py:Own"), read_override("task=mine.py:Own")):
+        assert plain(item.argument()) == "mine.py:Own"
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [

@@ -1,6 +1,7 @@
 """Runs from the command line: the same seed gives the same bytes; a derived file trains."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -10,6 +11,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from compiler.commands.compile import compile_main
 from tests.support.paths import ROOT
@@ -140,6 +144,28 @@ def test_train_and_eval(first: Path, folder: Path) -> None:
     wrong = call("a/derived.hsp", "--eval", "a/train/weights.safetensors", "--set", "c=3", folder=folder)
     assert wrong.returncode == 2
     assert "does not belong to this network" in wrong.stderr
+    exported = ("--export", "py", "--weights", "a/train/weights.safetensors", "--out", "exported.py")
+    told = call("a/derived.hsp", *exported, folder=folder)
+    assert told.returncode == 0, told.stderr
+    assert "images in [0, 1], less their mean of 0.3054, divided by their standard deviation of 0.3760" in told.stdout
+    assert accuracy_of(folder / "exported.py", **facts["images"]) == pytest.approx(facts["accuracy"], abs=1e-6)
+
+
+def accuracy_of(path: Path, mean: list[float], std: list[float]) -> float:
+    """That of an exported network on the test part of the digits, in plain torch."""
+    spec = importlib.util.spec_from_file_location("exported", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = module.Macro1().eval()
+    network.load_state_dict(torch.load(path.with_suffix(".pt"), weights_only=True))
+    raw, labels = load_digits(return_X_y=True)
+    _, test = train_test_split(range(len(labels)), test_size=0.2, random_state=0, stratify=labels)
+    images = torch.tensor(raw[test] * 255 / 16).round().float().view(-1, 1, 8, 8) / 255
+    with torch.no_grad():
+        outputs = network((images - mean[0]) / std[0])
+    return float((outputs.argmax(1) == torch.tensor(labels[test])).float().mean())
 
 
 def test_training_a_space_is_refused(folder: Path) -> None:

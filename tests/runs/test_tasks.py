@@ -384,3 +384,21 @@ def test_the_same_samples_from_each_format(tmp_path: Path) -> None:
         (tmp_path / f"d.{kind}").write_bytes(b"no such thing")
         with pytest.raises(DataError, match=r"is no (file of safetensors|table of Parquet)"):
             load_arrays(ArrayFile(path=f"d.{kind}"), tmp_path, fit)
+
+
+def test_messages_of_samples_call_them_by_their_path(tmp_path: Path) -> None:
+    """`file has 80 training images` did not say which, and named the limit as part of the path."""
+    fit = Fit(Classification(), (Taken("x", (2,)),), (2,))
+    spec = ArrayFile(path="mydata.py:few", images=30)
+    few: dict[str, np.ndarray] = {"x": np.zeros((10, 2), np.float32), "y": np.arange(10) % 2}
+    with pytest.raises(DataError, match=r'^"mydata\.py:few" has 8 training images: `images = 30` cannot be taken'):
+        load_arrays(spec, tmp_path, fit, made=lambda: few)
+    with pytest.raises(DataError, match=r'^"mydata\.py:few" has 1 sample: too few'):
+        load_arrays(spec, tmp_path, fit, made=lambda: {name: array[:1] for name, array in few.items()})
+
+
+def test_a_function_that_exits_is_an_error_of_the_data(tmp_path: Path) -> None:
+    """The command ended by the function's own exit code, without a word."""
+    fit = Fit(Classification(), (Taken("x", (2,)),), (2,))
+    with pytest.raises(DataError, match=r"'mydata\.py:gone' ends in SystemExit: 4"):
+        load_arrays(ArrayFile(path="mydata.py:gone"), tmp_path, fit, made=lambda: sys.exit(4))

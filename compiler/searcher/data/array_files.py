@@ -125,7 +125,7 @@ def _safetensors(path: Path, wanted: Wanted) -> Arrays:
 def _called(made: Callable[[], object], path: str) -> object:
     try:
         return made()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # A function that exits would end the command without a word.
         raise DataError(f"'{path}' ends in {type(error).__name__}: {error}") from error
 
 

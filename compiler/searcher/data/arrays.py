@@ -69,7 +69,7 @@ def load_arrays(
         found = read_saved(root / spec.path, spec.target, wanted)
     else:
         found = read_arrays(spec, root, made, wanted)
-    name = spec.describe()
+    name = spec.replace("images", None).describe()
     train = _samples(found.train, fit, f"the training part of {name}")
     if found.test is None:
         train, test = _divided(train, name)
@@ -77,7 +77,7 @@ def load_arrays(
         test = _samples(found.test, fit, f"the test part of {name}")
     digest = _digest(found)
     if spec.images is not None:
-        train = train.subset(_limited(train, spec, fit.task, seed))
+        train = train.subset(_limited(train, spec, fit.task, seed, name))
     classes = fit.given[0]
 
     def images(samples: Tensors, random: bool) -> Images:
@@ -115,11 +115,11 @@ def _divided(samples: Tensors, name: str) -> tuple[Tensors, Tensors]:
     return samples.subset(order[held:]), samples.subset(order[:held])
 
 
-def _limited(samples: Tensors, spec: ArrayFile, task: Task, seed: int) -> Tensor:
+def _limited(samples: Tensors, spec: ArrayFile, task: Task, seed: int, name: str) -> Tensor:
     """Which of the samples are used; of a classification each class keeps its share."""
     assert spec.images is not None
     classes = samples.labels if isinstance(task, Classification) else torch.zeros(len(samples), dtype=torch.long)
-    return limited(classes, spec.images, seed, spec.word)
+    return limited(classes, spec.images, seed, name)
 
 
 def _samples(part: Part, fit: Fit, what: str) -> Tensors:

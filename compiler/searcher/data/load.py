@@ -58,6 +58,14 @@ class Images(Dataset[Batch]):
         """Whether reading a batch is nothing but a copy of it."""
         return isinstance(self.samples, Pixels | Tensors)
 
+    @property
+    def statistics(self) -> dict[str, list[float]]:
+        """The ``mean`` and ``std`` of each channel that images in [0, 1] are normalised by; none where they are not."""
+        finishing = self.finishing
+        if not isinstance(finishing, Finish) or not finishing.mean:
+            return {}
+        return {"mean": [round(x, 6) for x in finishing.mean], "std": [round(x, 6) for x in finishing.std]}
+
     def read(self, indices: Tensor) -> Batch:
         """The bytes of the images at ``indices`` ``[k]``, as ``[k, c, h, w]``, and their labels ``[k]``.
 

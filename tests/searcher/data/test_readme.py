@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from compiler.searcher.data import builtin
 from compiler.searcher.data.class_folders import ENDINGS, HELD_OUT, HELD_OUT_SHARE, TRAINING
 from compiler.searcher.data.idx import FILES
 from compiler.searcher.data.image_files import ZOOM
+from compiler.searcher.data.load import load_data
 from compiler.searcher.data.resolution import IN_MEMORY
-from compiler.searcher.settings.datasets import BUILT_IN, DataSpec, Folder
+from compiler.searcher.settings.datasets import BUILT_IN, DataSpec, Digits, Folder
 from tests.support.paths import ROOT
 
 README = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
@@ -40,6 +43,17 @@ def test_names_and_limits_are_those_of_the_code() -> None:
     assert (HELD_OUT_SHARE, "a fifth of each class" in layouts) == (1 / 5, True)
     assert (IN_MEMORY, "2 GiB" in README) == (2 * 2**30, True)
     assert (ZOOM, "8/7" in README) == (8 / 7, True)
+
+
+def test_means_and_standard_deviations_are_those_of_the_code() -> None:
+    table = README[README.index("| word | mean |") : README.index("**Changes** of a batch")]
+    words = {model.word for model in BUILT_IN} - {"file"}  # The table has them as paths.
+    assert words | {"huggingface"} == {word for row in table.splitlines()[2:] for word in re.findall(r"`(\w+)`", row)}
+    rows = {row.split("|")[1].strip(" `"): re.findall(r"[\d.]+", row) for row in table.splitlines()[2:] if row}
+    digits = load_data(Digits(), Path()).test.statistics
+    assert rows.pop("digits") == [f"{digits[name][0]:.4f}" for name in ("mean", "std")]
+    code = Path(builtin.__file__).read_text()
+    assert [number for row in rows.values() for number in row if number not in code] == []
 
 
 def test_each_file_of_the_room_is_listed() -> None:
