@@ -30,7 +30,9 @@ from functools import cache, partial
 from pathlib import Path
 from statistics import mean, median
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import beta, mannwhitneyu
 from truth import Row, Space, Table
 
@@ -146,12 +148,21 @@ def better_than(accuracy: float, others: Sequence[float]) -> float:
 
 
 def chance_of(value: float, count: int) -> float:
-    """How likely the median of an odd ``count`` of random architectures is better than the share ``value`` of all.
+    """How likely the median of ``count`` random architectures is better than the share ``value`` of all.
 
-    The median of n = 2 m + 1 uniform numbers has the distribution Beta(m + 1, m + 1).
+    The median of n = 2 m + 1 uniform numbers has the distribution Beta(m + 1, m + 1); that of an even number, the mean
+    of two, is sampled.
     """
+    if count % 2 == 0:
+        return _sampled(value, count, np.linspace(0, 1, DRAWS))
     middle = (count + 1) / 2
     return float(beta.sf(value, middle, middle))
+
+
+def _sampled(value: float, count: int, shares: Sequence[float] | NDArray[np.float64]) -> float:
+    """The part of 100,000 medians of ``count`` of these shares that are at least ``value``."""
+    drawn = np.random.default_rng(0).choice(np.asarray(shares), (100_000, count))
+    return float((np.median(drawn, axis=1) >= value).mean())
 
 
 DRAWS = 4_001
@@ -199,7 +210,9 @@ def drawn(table: Table, seconds: float) -> list[float]:
 
 
 def chance_in(value: float, count: int, drawn: Sequence[float]) -> float:
-    """How likely the median of an odd ``count`` of random searches is at least as good as the share ``value``."""
+    """How likely the median of ``count`` random searches is at least as good as the share ``value``."""
+    if count % 2 == 0:
+        return _sampled(value, count, drawn)
     middle = (count + 1) / 2
     as_good = sum(share >= value for share in drawn) / len(drawn)
     return float(beta.sf(1 - as_good, middle, middle))
@@ -252,9 +265,9 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
         count, middle = len(row.shares), median(row.shares)
         each = ", ".join(f"{share:.0%}" for share in row.shares)
         regret = mean(best - accuracy for accuracy in row.accuracies)
-        chance = shown(chance_of(middle, count)) if count % 2 else ""
+        chance = shown(chance_of(middle, count))
         draws = drawn(table, mean(row.seconds))
-        in_time = f"{chance_in(middle, count, draws):.2g}" if count % 2 else ""
+        in_time = f"{chance_in(middle, count, draws):.2g}"
         against = ""
         if rival is not None and rival is not row:
             against = shown(mannwhitneyu(row.accuracies, rival.accuracies, alternative="greater").pvalue)

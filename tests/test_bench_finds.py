@@ -181,6 +181,9 @@ def test_random_draws_in_the_time_of_a_search(finds: ModuleType, truth: ModuleTy
     medians = [median(source.choice(expected) for _ in range(5)) for _ in range(20_000)]
     likely = sum(middle >= 0.875 for middle in medians) / len(medians)
     assert finds.chance_in(0.875, 5, expected) == pytest.approx(likely, abs=0.01)
+    medians = [median(source.choice(expected) for _ in range(4)) for _ in range(20_000)]
+    likely = sum(middle >= 0.875 for middle in medians) / len(medians)
+    assert finds.chance_in(0.875, 4, expected) == pytest.approx(likely, abs=0.01)
 
 
 def test_a_third_training_steers_random_draws(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
@@ -194,11 +197,12 @@ def test_a_third_training_steers_random_draws(finds: ModuleType, truth: ModuleTy
     )
 
 
-def test_chance_of_a_median(finds: ModuleType) -> None:
+@pytest.mark.parametrize("count", [4, 5])
+def test_chance_of_a_median(finds: ModuleType, count: int) -> None:
     source = random.Random(0)
-    drawn = [median(source.random() for _ in range(5)) for _ in range(20_000)]
+    drawn = [median(source.random() for _ in range(count)) for _ in range(20_000)]
     for value in (0.5, 0.8, 0.95):
-        assert finds.chance_of(value, 5) == pytest.approx(sum(x > value for x in drawn) / len(drawn), abs=0.01)
+        assert finds.chance_of(value, count) == pytest.approx(sum(x > value for x in drawn) / len(drawn), abs=0.01)
 
 
 def test_halving_spends_its_budget(finds: ModuleType) -> None:
