@@ -267,7 +267,8 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
         regret = mean(best - accuracy for accuracy in row.accuracies)
         chance = shown(chance_of(middle, count))
         draws = drawn(table, mean(row.seconds))
-        in_time = f"{chance_in(middle, count, draws):.2g}"
+        likely = chance_in(middle, count, draws)
+        in_time = f"{likely:.2g}" if likely else "< 1e-05"
         against = ""
         if rival is not None and rival is not row:
             against = shown(mannwhitneyu(row.accuracies, rival.accuracies, alternative="greater").pvalue)
