@@ -162,7 +162,7 @@ def test_a_seed_is_a_start() -> None:
 
 
 def test_what_a_network_lacks() -> None:
-    with pytest.raises(UsageError, match=r"`naswot` counts the units of ReLUs .* and 'Chain' has none"):
+    with pytest.raises(UsageError, match=r"`naswot` compares images by the ReLUs .*, and 'Chain' has none"):
         values(probe(CHAIN, torch.ones(2, 2, 1, 1)), [ProxyName.NASWOT])
     with pytest.raises(UsageError, match="`zen` measures the deviations in batch norms, and 'Chain' has none"):
         values(probe(CHAIN, torch.ones(2, 2, 1, 1)), [ProxyName.ZEN])
