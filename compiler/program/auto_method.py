@@ -1,8 +1,8 @@
 """`--method auto`: the method that suits a space, by what its choices choose; docs/finds.md has the measurements.
 
 A supernet adds up all that a choice may take. Where choices are of operations, numbers and sizes, one item is left of
-each sum, and the weights of `snas` tell them apart; what they tell is mostly which are larger. Where inputs are picked,
-the sum of all says little of the few that are left, and architectures are trained one by one.
+each sum, and the weights of `snas` rank them, mostly by size. Where inputs are picked, the sum of all says little of the
+few that are left, and architectures are trained one by one.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def suited(program: Program) -> Iterator[Suited]:
             BY_SUPERNET, f"'{phases[0]}' builds on an earlier phase, whose architectures cannot be trained alone"
         )
     elif any(network.refusals for network in program.networks):
-        yield Suited(BY_TRAININGS, "a supernet cannot add up the items of these choices")
+        yield Suited(BY_TRAININGS, "its choices cannot be relaxed to a supernet")
     elif picks:
-        yield Suited(BY_TRAININGS, f"'{picks[0]}' picks inputs, and a supernet of all says little of the few that stay")
+        yield Suited(BY_TRAININGS, f"'{picks[0]}' picks inputs, which a supernet ranks hardly better than chance")
     elif program.requirements:
         yield Suited(BY_TRAININGS, "`require` leaves out large architectures, and large ones are what a supernet finds")
     else:
-        yield Suited(BY_SUPERNET, "choices are of operations, numbers and sizes, which a supernet tells apart")
+        yield Suited(BY_SUPERNET, "choices are of operations, numbers and sizes, which a supernet ranks")
         yield Suited(BY_TRAININGS, f"`{BY_SUPERNET}` does not go with the settings of the file")
 
 
