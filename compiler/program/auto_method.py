@@ -1,8 +1,8 @@
 """`--method auto`: the method that suits a space, by what its choices choose; docs/finds.md has the measurements.
 
 A supernet adds up all that a choice may take. Where choices are of operations, numbers and sizes, one item is left of
-each sum, and the weights of `snas` rank them, mostly by size. Where inputs are picked, the sum of all says little of the
-few that are left, and architectures are trained one by one.
+each sum, and the weights of `snas` rank them, mostly by size. Where inputs are picked, the sum of all says little of
+the few that are left, and architectures are trained one by one.
 """
 
 from __future__ import annotations
