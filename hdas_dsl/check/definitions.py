@@ -119,5 +119,5 @@ class Definitions:
     def _choice(self, definition: ast.MenuDef) -> None:
         """A named choice, which may refer to itself with other arguments."""
         scope = self._signature(definition, ())
-        scope.later = {}
+        scope.later, scope.menu = {}, True
         self.expressions.check(definition.value, scope, Place.OPERATION)

@@ -16,6 +16,9 @@ from hdas_dsl.units import LIBRARY, Unit
 from .report import Report
 from .scope import Place, Scope
 
+NO_INPUTS = "a choice has no inputs of its own; an operation has: write `op item(x) = ...` and name it here"
+"""The hint at an unknown name in a named choice."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -128,6 +131,8 @@ class Names:
         words = () if place is Place.NETWORK else (*WORDS, *BUILTINS)
         known = [*scope.names(), *self.unit.visible(), *words, *(QUANTITIES if scope.quantities else ())]
         hint = self._elsewhere(expr.id) or suggest(expr.id, known)
+        if hint is None and scope.menu and place is Place.VALUE:
+            hint = NO_INPUTS
         self.report.error(Code.UNKNOWN_NAME, expr.span, f"unknown {place.value} '{expr.id}'", hint)
 
     def undefined(self, expr: ast.Field, used: Unit) -> None:

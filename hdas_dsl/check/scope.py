@@ -59,6 +59,7 @@ class Scope:
         element: The family that the line defines an element of.
         quantities: Whether the names of quantities may stand here.
         phases: Phases of the search before this place.
+        menu: Whether the place is in a named choice, which has parameters and no inputs.
     """
 
     lines: dict[str, Span] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Scope:
     element: str | None = None
     quantities: bool = False
     phases: Mapping[str, ast.Phase] = field(default_factory=dict)
+    menu: bool = False
 
     def binds(self, name: str) -> bool:
         """Whether a name, that of an element such as ``n2`` included, is defined in the body."""
