@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import Enum
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from compiler.util.errors import UsageError
 from compiler.util.version import package_version
 from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.reading import is_file, no_file
 
 from .command import Command
 from .console import OK, WRONG_USAGE, Ended
@@ -113,6 +115,7 @@ class CommandParser(Parser):
             self.error(self._unknown(unknown))
         if found.foreign:
             self.error(self._does_nothing(found.foreign[0]))
+        self._refuse_other_order(found)
         found.said = (*self.prog.split(), *words)
         return _made(self.command, found)
 
@@ -158,6 +161,14 @@ class CommandParser(Parser):
                 )
 
     # ------------------------------------------------------------ refusals
+
+    def _refuse_other_order(self, found: argparse.Namespace) -> None:
+        """Say the order of the words where the file and the word of the action stand in each other's place."""
+        for name, item in members(self.command):
+            if self.form is Form.NAME and isinstance(item, Option) and item.is_action and item.read is str:
+                file, value = found.file, getattr(found, name)
+                if file != "-" and not is_file(Path(file)) and is_file(Path(value)):
+                    self.error(f"{no_file(Path(file))}: the order is FILE {item.metavar}")
 
     def _unknown(self, words: Sequence[str]) -> str:
         """The complaint about words that no option took."""

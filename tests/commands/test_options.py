@@ -193,3 +193,10 @@ def test_every_command_line_of_the_documentation_is_parsed(line: str) -> None:
 
 def test_sizes_of_memory() -> None:
     assert [read_bytes(text) for text in ("800", "1.5G", "2 MiB", "3k")] == [800, 3 * 2**29, 2**21, 3 * 2**10]
+
+
+def test_the_order_of_a_file_and_a_word_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, metavar in ((["export", "py", DARTS], "KIND"), (["emit", "graph", DARTS], "KIND")):
+        said = refused(hdas_main, words, capsys)
+        assert said == f"hdas {words[0]}: there is no file '{words[1]}': the order is FILE {metavar}"
+    assert refused(hdas_main, ["export", "py", "none.hsp"], capsys) == "hdas: there is no file 'py'"
