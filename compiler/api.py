@@ -13,7 +13,7 @@ from compiler.run_report.looking import draw, report
 from compiler.runs.architectures import count, crossover, enumerate, mutate, sample
 from compiler.runs.inherited import Inherited
 from compiler.runs.modules import derive, inherit, load
-from compiler.runs.request import FilePath, request_of
+from compiler.runs.request import FilePath, file_at, request_of, text_at
 from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
 from compiler.util.page import is_watched
@@ -21,7 +21,6 @@ from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
-from hdas_dsl.text.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,9 +183,10 @@ def diff(left: FilePath, right: FilePath) -> Diff:
 
     Raises:
         HspError: a file has a syntax error.
+        MissingFileError: there is no such file; it is a FileNotFoundError too.
         OSError: a file cannot be read.
     """
-    texts = [(read_text(Path(path)), str(path)) for path in (left, right)]
+    texts = [(text_at(path), str(path)) for path in (left, right)]
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 
 
@@ -203,7 +203,7 @@ def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FileP
     """
     from compiler.analysis.membership.query import membership_of
 
-    return membership_of(request_of(architecture, {}, None, plugins), Path(space))
+    return membership_of(request_of(architecture, {}, None, plugins), file_at(space))
 
 
 def _is_quiet(quiet: bool | None) -> bool:

@@ -1,6 +1,7 @@
 """The functions of Python: the same loop as the command line, from a file to an architecture."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ from compiler import (
 )
 from compiler.backend.lowering.network import Network
 from compiler.searcher.relaxations.supernet import Supernet
+from hdas_dsl.text.errors import HdasError
 from tests.support.paths import SPACES
+
+DISCRETE = SPACES / "zoo/darts_v2.hsp"
 
 
 def test_load_gives_a_torch_module() -> None:
@@ -65,6 +69,21 @@ def test_a_wrong_file_says_where(tmp_path: Path) -> None:
     path.write_text("hsp 1\nnetwork N(image: [3, 8, 8]) {\n  output nothing(image)\n}\n")
     with pytest.raises(HspError, match=r"x\.hsp:3:10"):
         load(path)
+
+
+def test_a_missing_file_is_both_an_error_of_the_package_and_of_python(tmp_path: Path) -> None:
+    missing = tmp_path / "none.hsp"
+    calls: list[Callable[[], object]] = [
+        lambda: load(missing),
+        lambda: describe(missing),
+        lambda: search(missing, tmp_path / "run"),
+        lambda: contains(DISCRETE, missing),
+        lambda: diff(DISCRETE, missing),
+    ]
+    for call in calls:
+        with pytest.raises(HdasError, match=r"there is no file '.*none\.hsp'") as caught:
+            call()
+        assert isinstance(caught.value, FileNotFoundError)
 
 
 def test_search_and_train(tmp_path: Path) -> None:

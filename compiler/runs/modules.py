@@ -33,7 +33,7 @@ def load(
     Raises:
         HspError: the file is wrong, or the space cannot be relaxed by mixing; the message shows the place.
         UsageError: a parameter or a plugin is wrong.
-        FileNotFoundError: there is no such file.
+        MissingFileError: there is no such file; it is a FileNotFoundError too.
     """
     from compiler.backend.lowering.network import Network
     from compiler.searcher.relaxations import relaxed

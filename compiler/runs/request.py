@@ -8,9 +8,34 @@ from pathlib import Path
 from compiler.backend.plugins import allow
 from compiler.program.overrides import override_of
 from compiler.program.request import Request
-from hdas_dsl.text.reading import is_file, no_file
+from compiler.util.errors import MissingFileError
+from hdas_dsl.text.reading import is_file, no_file, read_text
 
 FilePath = str | Path
+
+
+def file_at(path: FilePath) -> Path:
+    """A path that names a file.
+
+    Raises:
+        MissingFileError: it names none.
+    """
+    if not is_file(Path(path)):
+        raise MissingFileError(no_file(Path(path)))
+    return Path(path)
+
+
+def text_at(path: FilePath) -> str:
+    """The text of a file, or what a pipe gives.
+
+    Raises:
+        MissingFileError: there is no such file.
+        OSError: it cannot be read.
+    """
+    try:
+        return read_text(Path(path))
+    except FileNotFoundError:
+        raise MissingFileError(no_file(Path(path))) from None
 
 
 def request_of(
@@ -19,10 +44,9 @@ def request_of(
     """A file with parameters and settings by name.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        MissingFileError: there is no such file.
         UsageError: a setting or a plugin is none.
     """
-    if not is_file(Path(path)):
-        raise FileNotFoundError(no_file(Path(path)))
+    file = file_at(path)
     overrides = tuple(override_of(name, value) for name, value in settings.items())
-    return Request(Path(path), overrides, network, externals=allow(plugins))
+    return Request(file, overrides, network, externals=allow(plugins))

@@ -62,8 +62,8 @@ def test_exit_codes() -> None:
         1: {"ExistenceTooComplexError", "HspError", "LoweringError", "UncountableError"},
         2: {
             "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError",
-            "LackingError", "MissingDataError", "NoDeviceError", "NoneMeetsError", "SingleValueError",
-            "UncountableClassesError", "UndefinedQuantityError", "UnsatisfiableError", "UsageError",
+            "LackingError", "MissingDataError", "MissingFileError", "NoDeviceError", "NoneMeetsError",
+            "SingleValueError", "UncountableClassesError", "UndefinedQuantityError", "UnsatisfiableError", "UsageError",
         },
         3: {
             "CheckpointError", "DivergedError", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemoryError",
