@@ -89,7 +89,7 @@ def explored(
         return values
 
     proposer = proposer_for(settings, judge, None if measure is None else measuring)
-    log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
+    log = TrialLog(options.out / TRIALS, options.fingerprint, is_main_process(), options.changed)
     show = score_writer(settings)
     recorded = Recorded(log, proposer.total, options, show)
     recorded.history.replay(of_space(log.start(options.resume), space, log))

@@ -10,6 +10,10 @@ from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading
 from compiler.searcher.relaxations import Relaxed
 from compiler.searcher.settings.datasets import DataSpec
+from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.optimizers import AlphaFixed
+from compiler.searcher.settings.sections import SearchSettings
+from compiler.util.plural import plural
 
 COLLAPSED = 0.75
 """The share of choices without parameters from which on a cell is warned of."""
@@ -44,6 +48,20 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
         yield f"warning: {warning}"
     if answer.summary:
         yield f"requirements: {answer.summary}"
+
+
+def unmoved(settings: SearchSettings) -> Iterator[str]:
+    """A sentence where the alphas are to learn, and no epoch moves them from their first values."""
+    explores = isinstance(settings.derive, ExplorerWord)  # It judges, and reads no alphas.
+    if explores or not settings.epochs or isinstance(settings.alphas, AlphaFixed):
+        return
+    if not any(settings.alphas.moves(epoch, 0) for epoch in range(settings.alphas_from, settings.epochs)):
+        late = settings.alphas_from >= settings.epochs
+        why = f"`alphas_from = {settings.alphas_from}`" if late else f"`alphas = {settings.alphas.describe()}`"
+        end = (
+            f"of {plural(settings.epochs, 'epoch')}, none moves the alphas: what is derived follows their first values"
+        )
+        yield f"with {why}, {end}"
 
 
 def unread(search: DataSpec, train: DataSpec) -> Iterator[str]:

@@ -30,6 +30,7 @@ from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from compiler.util.threads import processors
 
+from .changed import changed
 from .data import matching_data
 from .decided import Decided, derived_text
 from .explore import explored
@@ -42,7 +43,7 @@ from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
-from .remarks import remarks, unread
+from .remarks import remarks, unmoved, unread
 from .start import started, teacher_of
 
 Say = Callable[[str], None]
@@ -181,6 +182,8 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
+    for remark in unmoved(settings):
+        say(f"warning: {remark}")
     weights = weights_of(phase, config.out)
     identity = fingerprint(part.program, space, settings.describe(full=True), data, weights, teaches)
     options = run_options(plan, phase, CHECKPOINT, identity)
@@ -252,4 +255,5 @@ def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -
         checkpoint_every=config.checkpoint_every,
         phase=phase.name,
         listeners=plan.listeners,
+        changed=changed(config, search_record(plan.phases), phase.name),
     )

@@ -19,6 +19,7 @@ from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 
+from .changed import changed
 from .config import RunConfig
 from .data import matching_data
 from .fingerprint import fingerprint
@@ -60,6 +61,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     start = [] if plan.weights is None else list(start_from(network, plan.weights))
     for sentence in (*network.warnings, *start):
         warn(f"warning: {sentence}")
+    record = train_record(program, space)
     options = RunOptions(
         out=config.out,
         device=config.device,
@@ -71,11 +73,12 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         title=f"train {program.name}",
         checkpoint_every=config.checkpoint_every,
         listeners=plan.listeners,
+        changed=changed(config, record),
     )
     if is_main_process():
         plan.listeners.settings(settings.written(full=True))
     with fitting_threads(space, settings.batch, config.device):
-        write_record(config, train_record(program, space), [settings.task])
+        write_record(config, record, [settings.task])
         outcome = run_train(network, data, settings, options)
     done = len(outcome.history)
     facts: dict[str, object] = {settings.task.metric: round(outcome.value, 6)}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -282,11 +283,13 @@ def test_a_run_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
 def test_resuming_something_else_is_refused(unbroken: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         search(tmp_path, resume=True)
-    with pytest.raises(CheckpointError, match="is of a train, not of a search"):
+    with pytest.raises(CheckpointError, match="is of a training, not of a search"):
         run_search(ToySpace(), toy_data(), SEARCH, options(unbroken / "train", resume=True))
     other = RunOptions(unbroken / "search", device="cpu", resume=True, quiet=True, fingerprint="other")
     with pytest.raises(CheckpointError, match="another space, or of other settings"):
         run_search(ToySpace(), toy_data(), SEARCH, other)
+    with pytest.raises(CheckpointError, match=r"of other settings \(`epochs` was 3, and is 4\): it cannot"):
+        run_search(ToySpace(), toy_data(), SEARCH, replace(other, changed=("`epochs` was 3, and is 4",)))
     space = ToySpace()
     space.alphas["Cell.n2.from_x"] = torch.nn.Parameter(torch.zeros(3))
     with pytest.raises(CheckpointError, match=r"lacks the alpha 'Cell.n2.from_x'"):
@@ -311,7 +314,7 @@ def test_a_last_step_that_diverges_is_not_saved(tmp_path: Path) -> None:
     space = ToySpace()
     space.module.head.weight.register_hook(lambda gradient: gradient * torch.inf)
     one_step = SEARCH.replace("batch", 24)
-    with pytest.raises(DivergedError, match="diverged in epoch 1"):
+    with pytest.raises(DivergedError, match="The search diverged in epoch 1"):
         search(tmp_path, settings=one_step, space=space)
     search(tmp_path, resume=True)
 

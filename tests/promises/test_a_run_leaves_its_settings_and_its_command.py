@@ -36,6 +36,7 @@ search S(c = 3) {
   require params <= 1M
 }
 """
+EXPLORED = "relax = none\n  derive = random(1)\n  judge = proxy(synflow)"
 TRAINED = ["--set", "c=4", "--lr", "0.5", "--seed", "7"]
 
 
@@ -95,6 +96,43 @@ def test_a_refused_run_leaves_the_settings_of_the_one_before(folder: Path) -> No
     before = [(folder / "run" / name).read_bytes() for name in (SETTINGS, RECORD)]
     assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run", "--resume", *TRAINED]) != 0
     assert [(folder / "run" / name).read_bytes() for name in (SETTINGS, RECORD)] == before
+
+
+def test_a_run_of_other_settings_is_refused_with_what_differs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a training, a search, and an explorer's trials; where `settings.hsp` is gone, that they differ."""
+    (folder / "file.hsp").write_text(HEAD + TRAIN)
+    assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run"]) == 0
+    assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run", "--resume", "--set", "batch=4"]) == 3
+    assert "is of other settings (`batch` was 8, and is 4): it cannot go on here" in capsys.readouterr().err
+    (folder / "space.hsp").write_text(HEAD + SEARCH)
+    words = ["space.hsp", "--search", "--quiet", "--out", "found"]
+    assert compile_main(words) == 0
+    again = [*words, "--resume"]
+    assert compile_main([*again, "--epochs", "2", "--set", "c=4", "--set", "weights.momentum=0.5"]) == 3
+    said = capsys.readouterr().err
+    assert "(`c` was 3, and is 4, `epochs` was 1, and is 2, `weights.momentum` was 0.9, and is 0.5)" in said
+    (folder / "found" / SETTINGS).unlink()
+    assert compile_main([*again, "--epochs", "2"]) == 3
+    assert "is of another space, or of other settings: it cannot go on here" in capsys.readouterr().err
+    (folder / "tried.hsp").write_text(
+        HEAD + SEARCH.replace("relax = sigmoid", EXPLORED).replace("epochs = 1", "epochs = 0")
+    )
+    words = ["tried.hsp", "--search", "--quiet", "--out", "tried"]
+    assert compile_main(words) == 0
+    assert compile_main([*words, "--resume", "--seed", "3"]) == 2
+    assert "the trials of another run, of other settings (`seed` was 0, and is 3); --force" in capsys.readouterr().err
+
+
+def test_other_phases_are_no_other_settings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phases = SEARCH.replace("search S(c = 3)", "search").replace(
+        "  require params <= 1M\n", "  phase one = S\n  phase two = S(c = 4)\n"
+    )
+    (folder / "file.hsp").write_text(HEAD + phases)
+    words = ["file.hsp", "--search", "--quiet", "--out", "run"]
+    assert compile_main(words) == 0
+    (folder / "run" / "two" / "derived.hsp").unlink()
+    assert compile_main([*words, "--resume", "--phases", "two", "--set", "batch=4"]) == 3
+    assert "(`two.batch` was 8, and is 4)" in capsys.readouterr().err
 
 
 def test_other_data_keep_what_the_section_says_of_its_own(folder: Path) -> None:

@@ -15,7 +15,7 @@ from compiler.searcher.engine.device.compute import Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan
-from compiler.searcher.engine.state.run_state import State
+from compiler.searcher.engine.state.run_state import NOUNS, State
 from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.run_files import CHECKPOINT
@@ -211,7 +211,7 @@ class _Loop:
         """Load the checkpoint or write the first one."""
         state, run = self.state, self.run
         if run.resume:
-            state.load(self.path, run.fingerprint)
+            state.load(self.path, run.fingerprint, run.changed)
         elif self.path.exists() and not run.overwrite:
             raise CheckpointError(f"{run.out} holds a run already: resume it, overwrite it, or name another directory.")
         self.compute.wait()
@@ -232,7 +232,7 @@ class _Loop:
         """Stop where something is not finite: a parameter, or means by their names, the loss first."""
         if lost:
             raise DivergedError(
-                f"The {self.state.kind} diverged in epoch {self.state.epoch + 1}: {lost[0]} is not finite; "
+                f"The {NOUNS[self.state.kind]} diverged in epoch {self.state.epoch + 1}: {lost[0]} is not finite; "
                 f"the last good checkpoint is {self.path}, but to go on from it repeats this, so start anew with a "
                 "lower learning rate."
             )

@@ -162,6 +162,8 @@ class RunOptions:
     """Show no progress; the files are written all the same."""
     fingerprint: str = ""
     """Identifies the space and the settings: a checkpoint with another one is refused."""
+    changed: tuple[str, ...] = ()
+    """What is set otherwise than in the run in ``out``, a clause each; why a checkpoint is refused."""
     title: str = ""
     """The name of this run in the display and the log."""
     resume_with: str = "run the same command with --resume"

@@ -36,10 +36,11 @@ class TrialLog:
         path: the file.
         run: the fingerprint of the run.
         writes: whether this process does; of several, one.
+        changed: what is set otherwise than in the run that the file may be of, a clause each.
     """
 
-    def __init__(self, path: Path, run: str, writes: bool = True) -> None:
-        self.path, self.run, self.writes = path, run, writes
+    def __init__(self, path: Path, run: str, writes: bool = True, changed: Sequence[str] = ()) -> None:
+        self.path, self.run, self.writes, self.changed = path, run, writes, changed
 
     def start(self, resume: bool) -> list[Event]:
         """What the file has of this run, where it is resumed; otherwise it begins anew.
@@ -55,7 +56,8 @@ class TrialLog:
             return []
         header, events = _parsed(self.path, lines, "; --force starts anew")
         if header.run != self.run or not _in_order(events):
-            raise UsageError(f"'{self.path}' holds the trials of another run; --force starts anew")
+            other = f", of other settings ({', '.join(self.changed)})" if self.changed else ""
+            raise UsageError(f"'{self.path}' holds the trials of another run{other}; --force starts anew")
         self._write(lines)
         return events
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -29,6 +29,9 @@ from . import checkpoint
 FORMAT: Final = 2
 
 Kind = Literal["search", "train"]
+NOUNS: Final[dict[Kind, str]] = {"search": "search", "train": "training"}
+"""What messages call a run: its kind is the word of its section."""
+
 Record = Annotated[EpochRecord, BeforeValidator(EpochRecord.from_json), PlainSerializer(EpochRecord.to_json)]
 
 
@@ -116,8 +119,8 @@ class State:
         )
         checkpoint.write(path, tensors, facts.model_dump())
 
-    def load(self, path: Path, fingerprint: str) -> None:
-        """Go to where a checkpoint was written, if it is one of this run.
+    def load(self, path: Path, fingerprint: str, changed: Sequence[str] = ()) -> None:
+        """Go to where a checkpoint was written, if it is one of this run; ``changed`` says why it may not be.
 
         Raises:
             CheckpointError: it is missing, damaged, or of another run.
@@ -131,11 +134,10 @@ class State:
             place = ".".join(map(str, error.errors()[0]["loc"])) or "history"
             raise CheckpointError(f"The checkpoint {path} is damaged: its '{place}' cannot be.") from None
         if facts.kind != self.kind:
-            raise CheckpointError(f"The checkpoint {path} is of a {facts.kind}, not of a {self.kind}.")
+            raise CheckpointError(f"The checkpoint {path} is of a {NOUNS[facts.kind]}, not of a {NOUNS[self.kind]}.")
         if facts.fingerprint != fingerprint:
-            raise CheckpointError(
-                f"The checkpoint {path} is of another space, or of other settings: it cannot go on here."
-            )
+            other = f"other settings ({', '.join(changed)})" if changed else "another space, or of other settings"
+            raise CheckpointError(f"The checkpoint {path} is of {other}: it cannot go on here.")
         if facts.optimizers.keys() != self.optimizers.keys():
             raise CheckpointError(f"The checkpoint {path} is of other optimizers: it cannot go on here.")
         checkpoint.assign("tensor", _tensors(self.module), checkpoint.unpack("module", tensors))
