@@ -310,6 +310,14 @@ def test_divergence_is_said_in_a_sentence_and_keeps_the_last_good_checkpoint(tmp
     assert len(epochs(tmp_path)) == 3
 
 
+def test_a_training_that_diverges_is_called_one(tmp_path: Path) -> None:
+    net = ToyNet()
+    with torch.no_grad():
+        next(net.module.parameters()).fill_(torch.nan)
+    with pytest.raises(DivergedError, match=r"^The training diverged in epoch 1: "):
+        run_train(net, toy_data(), TRAIN, options(tmp_path))
+
+
 def test_a_last_step_that_diverges_is_not_saved(tmp_path: Path) -> None:
     space = ToySpace()
     space.module.head.weight.register_hook(lambda gradient: gradient * torch.inf)
