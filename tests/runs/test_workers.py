@@ -118,19 +118,22 @@ def test_workers_judge_by_the_weights_of_a_supernet(file: Path) -> None:
 
 FAKE = """
 import json, os, sys
-print(os.environ["OMP_NUM_THREADS"], "threads", file=sys.stderr, flush=True)
+os.write(2, (os.environ["OMP_NUM_THREADS"] + " threads\\n").encode())
 job = json.loads(sys.stdin.readline())
 for line in sys.stdin:
     asked = json.loads(line)
     if asked["number"] == 13:
-        print("killed", file=sys.stderr, flush=True)
+        os.write(2, b"killed\\n")
         os.kill(os.getpid(), 9)
     if asked["number"] == 14:
         print(json.dumps({"id": asked["id"], "error": "no such data"}), flush=True)
     elif asked["number"] != 15:
         print(json.dumps({"id": asked["id"], "score": asked["number"] / 100}), flush=True)
 """
-"""Number 13 kills it, 14 cannot be judged by anybody, 15 takes for ever."""
+"""Number 13 kills it, 14 cannot be judged by anybody, 15 takes for ever.
+
+Each line of the log is one write: two workers append to one file.
+"""
 
 
 @pytest.fixture
