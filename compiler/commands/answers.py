@@ -44,11 +44,15 @@ class Mean(Answer):
 
 
 class Combination(Answer):
-    """The runs of a combination: how many were asked for and finished, and the mean of each measure."""
+    """The runs of a combination: how many were asked for and finished, and the mean of each measure.
+
+    ``best`` is the seed whose training has the lowest loss, of several.
+    """
 
     combination: str
     asked: int
     finished: int
+    best: int | None = None
     means: dict[str, Mean]
 
 

@@ -93,7 +93,7 @@ class StudyFiles(Command):
             return OK
         from compiler.reports.columns import text_of
         from compiler.studies.conduct import StudyConfig, conduct
-        from compiler.studies.report import failures, rows_of, table_of
+        from compiler.studies.report import choices, failures, rows_of, table_of
 
         config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, share)
         with aside(self.json), kept(self.report, config.out, self.plugins):
@@ -105,6 +105,8 @@ class StudyFiles(Command):
             put_json(_answer(config.out, rows, failed))
             return FAILED if failed else OK
         put(text_of(table_of(rows)))
+        for sentence in choices(rows, config.out):
+            line(sentence)
         for sentence in failed:
             line(f"failed: {sentence}")
         return FAILED if failed else OK
@@ -145,6 +147,7 @@ def _answer(folder: Path, rows: Sequence[Row], failed: Sequence[str]) -> Studied
             combination=row.combination,
             asked=row.asked,
             finished=row.finished,
+            best=None if row.best is None else row.best.seed,
             means={name: Mean(value=mean.value, reach=mean.reach) for name, mean in row.means.items()},
         )
         for row in rows

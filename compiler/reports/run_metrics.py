@@ -1,14 +1,17 @@
-"""By what a run judges, and how good what it trained is, as its folder says. No torch."""
+"""By what a run judges, how good what it trained is and how fast it learned, as its folder says. No torch."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mean
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from compiler.searcher.run_files import RECORD, RESULT
+from compiler.searcher.run_files import HISTORY, RECORD, RESULT
 from compiler.searcher.settings.metric import Metric
+
+from .lines import parsed_lines
 
 
 class RunMetrics(BaseModel):
@@ -43,3 +46,21 @@ def tested_of(folder: Path) -> tuple[Metric, float | None]:
         return metric, float(found[metric.name])
     except (OSError, ValueError, KeyError, TypeError):
         return metric, None
+
+
+class _Epoch(BaseModel):
+    """What is read of a line of ``history.jsonl``."""
+
+    epoch: int
+    loss: float | None = Field(None, alias="loss/train")
+
+
+def training_loss_of(folder: Path) -> float | None:
+    """The mean loss of all epochs of the training in a folder; None where there is none, or it is not finite.
+
+    Each step's loss is that of its images before they teach the network anything (Ru et al., "Speedy Performance
+    Estimation for Neural Architecture Search", NeurIPS 2021, eq. 1).
+    """
+    losses = {line.epoch: line.loss for line in parsed_lines(folder / HISTORY, _Epoch)}
+    finite = [loss for loss in losses.values() if loss is not None]
+    return mean(finite) if finite and len(finite) == len(losses) else None

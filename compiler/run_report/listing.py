@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from compiler.reports.columns import columns
+from compiler.reports.lines import parsed, parsed_lines
 from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
@@ -21,7 +22,6 @@ from compiler.studies.results import PLAN
 from compiler.util.plural import plural
 
 from .known_costs import Brief, KnownCosts, known_costs
-from .lines import parsed, parsed_lines
 from .model import Plain, State
 from .phases import best_of, trials_of
 from .reading import VERSUS, is_run, phase_folders, state_of, study_of, training_folder

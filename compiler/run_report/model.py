@@ -193,6 +193,8 @@ class Study(Plain):
     state: State
     rows: tuple[StudyRow, ...]
     runs: tuple[StudyRun, ...]
+    choices: tuple[str, ...] = ()
+    """A sentence on each combination of which one training is the best by its loss."""
 
 
 class Change(Plain):

@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from compiler.reports.lines import parsed, parsed_lines
 from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trial_log import EVENT
@@ -20,7 +21,6 @@ from compiler.searcher.settings.metric import Metric
 
 from .derived import derived_of
 from .differences import differences
-from .lines import parsed, parsed_lines
 from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
 from .words import number_of
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from compiler.reports.lines import parsed
 from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import (
@@ -22,12 +23,11 @@ from compiler.searcher.run_files import (
     TRIALS,
 )
 from compiler.studies.plan import TRAINED
-from compiler.studies.report import rows_of
+from compiler.studies.report import choices, rows_of
 from compiler.studies.results import PLAN, ResultLog
 from compiler.util.errors import UsageError
 
 from .derived import derived_of
-from .lines import parsed
 from .model import Derived, Interval, Phase, Report, Run, State, Study, StudyRow, StudyRun, Training
 from .phases import epochs_of, phase_of
 from .together import together
@@ -194,6 +194,7 @@ def study_of(name: str, folder: Path) -> Study:
         UsageError: it is damaged.
     """
     plan, results = ResultLog(folder).read()
+    means = rows_of(plan, results)
     rows = [
         StudyRow(
             combination=row.combination,
@@ -203,14 +204,15 @@ def study_of(name: str, folder: Path) -> Study:
             judged=row.judged,
             metric=row.metric,
         )
-        for row in rows_of(plan, results)
+        for row in means
     ]
     runs = [
         StudyRun.model_validate(result.model_dump(include=set(StudyRun.model_fields))) for result in results.values()
     ]
     ended = len(results) >= sum(row.asked for row in rows)
     state = State.RUNNING if is_under_way(folder) else State.FINISHED if ended else State.STOPPED
-    return Study(name=name, folder=str(folder), state=state, rows=tuple(rows), runs=tuple(runs))
+    chosen = tuple(choices(means, folder))
+    return Study(name=name, folder=str(folder), state=state, rows=tuple(rows), runs=tuple(runs), choices=chosen)
 
 
 def _text(path: Path) -> str:

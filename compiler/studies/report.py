@@ -7,20 +7,21 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from pathlib import Path
 from statistics import mean, stdev
 
 from rich.table import Table
 from scipy.stats import t as student
 
 from compiler.reports.columns import columns
-from compiler.searcher.settings.metric import ACCURACY, Metric
+from compiler.searcher.settings.metric import ACCURACY, TRAINING_LOSS, Metric
 
 from .plan import StudyPlan
 from .results import Result
 
 CONFIDENCE = 0.95
 """Of an interval."""
-MEASURES = "score", "tested", "params", "macs"
+MEASURES = "score", "tested", "loss", "params", "macs"
 """What is averaged."""
 
 
@@ -61,6 +62,8 @@ class Row:
     """What scores are of."""
     metric: Metric = ACCURACY
     """What is tested."""
+    best: Result | None = None
+    """Of several trainings the one with the lowest mean loss: chosen without the test images."""
 
     def said(self, measure: str) -> str:
         """A mean with its interval."""
@@ -71,6 +74,8 @@ class Row:
                 return found.shown(self.judged)
             case "tested":
                 return found.shown(self.metric)
+            case "loss":
+                return found.shown(TRAINING_LOSS)
         return found.amount()
 
 
@@ -89,15 +94,39 @@ def rows_of(plan: StudyPlan, results: Mapping[str, Result]) -> list[Row]:
         known = {measure: [value for value in each if value is not None] for measure, each in values.items()}
         means = {measure: Mean.of(each) for measure, each in known.items() if each}
         of = (found[0].judged, found[0].metric) if found else (ACCURACY, ACCURACY)
-        made.append(Row(name, len(runs), len(found), means, *of))
+        made.append(Row(name, len(runs), len(found), means, *of, _best(found)))
     return made
+
+
+def _best(results: Sequence[Result]) -> Result | None:
+    """The result whose training has the lowest loss; None of fewer than two trainings, or where one noted no loss."""
+    losses = {item.loss: item for item in reversed(results) if item.loss is not None}
+    trained = sum(item.tested is not None for item in results)
+    complete = sum(item.loss is not None for item in results) == trained
+    return losses[min(losses)] if trained > 1 and complete else None
+
+
+def choices(rows: Sequence[Row], folder: Path) -> Iterator[str]:
+    """A sentence on each combination of which one training is the best."""
+    for row in rows:
+        if (best := row.best) is not None:
+            tested = f"{row.metric.name} {row.metric.show(best.tested, 2)}"
+            yield (
+                f"{row.combination}: seed {best.seed} has the lowest training loss, by which no test image chooses; "
+                f"its test {tested} ({folder / best.name})"
+            )
 
 
 def table_of(rows: Sequence[Row]) -> Table:
     """The rows for a terminal; a measure that no run has is left out."""
     shown = [measure for measure in MEASURES if any(measure in row.means for row in rows)]
     tested = tested_name(row.metric for row in rows)
-    names = {"params": "parameters", "macs": "multiply-adds", "tested": f"test {tested}".replace("test tested", "test")}
+    names = {
+        "params": "parameters",
+        "macs": "multiply-adds",
+        "tested": f"test {tested}".replace("test tested", "test"),
+        "loss": TRAINING_LOSS.name,
+    }
     cells = [[row.combination, f"{row.finished} of {row.asked}", *map(row.said, shown)] for row in rows]
     return columns(["combination", "runs", *(names.get(measure, measure) for measure in shown)], cells)
 

@@ -13,7 +13,7 @@ from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.backend.plugins import allow
 from compiler.program.request import Request
 from compiler.program.source_file import recorded
-from compiler.reports.run_metrics import metrics_of, tested_of
+from compiler.reports.run_metrics import metrics_of, tested_of, training_loss_of
 from compiler.searcher.run_files import DERIVED
 from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.errors import UsageError
@@ -43,6 +43,8 @@ class Result(BaseModel):
     """The metric of a training on the test part."""
     metric: Metric = ACCURACY
     """Which metric that is."""
+    loss: float | None = None
+    """The mean loss of a training, over all of its steps."""
     params: int | None = None
     macs: int | None = None
     seconds: float = 0.0
@@ -56,7 +58,7 @@ class Result(BaseModel):
 def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds: float) -> Result:
     """What a run left in its folder, however it ended."""
     folder = out / run.name
-    score = params = macs = tested = None
+    score = params = macs = tested = loss = None
     judged = metric = ACCURACY
     found = folder / DERIVED
     file = found if found.is_file() else Path(run.steps[0].words[1])
@@ -69,7 +71,9 @@ def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds:
             amounts = dict(amounts_of(network))
             params, macs = int(amounts["params"]), int(amounts["macs"])
         judged = metrics_of(folder).scored
-        metric, tested = tested_of(folder / TRAINED if found.is_file() else folder)
+        training = folder / TRAINED if found.is_file() else folder
+        metric, tested = tested_of(training)
+        loss = training_loss_of(training)
     return Result(
         combination=run.combination,
         seed=run.seed,
@@ -78,6 +82,7 @@ def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds:
         judged=judged,
         tested=tested,
         metric=metric,
+        loss=loss,
         params=params,
         macs=macs,
         seconds=round(seconds, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import pytest
@@ -17,12 +19,14 @@ from scipy.stats import sem, t
 
 from compiler.commands.study import main
 from compiler.reports.columns import text_of
+from compiler.reports.run_metrics import training_loss_of
+from compiler.run_report.reading import study_of
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.settings.metric import Metric
 from compiler.studies import conduct as conducting
 from compiler.studies.conduct import StudyConfig, conduct
 from compiler.studies.plan import Asked, StudyPlan, plan_study, read_seeds
-from compiler.studies.report import Mean, rows_of, runs_csv, table_csv, table_of
+from compiler.studies.report import Mean, choices, rows_of, runs_csv, table_csv, table_of
 from compiler.studies.results import Result, ResultLog
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -73,6 +77,9 @@ if action == "search":
     text = text.replace("choice Op = unit | unit(k = 3) | identity", "op Op(x) = x")
     (out / "derived.hsp").write_text(text + f"provenance {{\\n  score = 0.{seed + 1}\\n}}\\n")
 else:
+    losses = [{"epoch": 1, "loss/train": 9.0}]  # Of an epoch that a killed run began again.
+    losses += [{"epoch": k + 1, "loss/train": abs(seed - 2) + k / 2} for k in range(2)]
+    (out / "history.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in losses))
     (out / "result.json").write_text(json.dumps({"accuracy": 0.5 + seed / 10}))
 """
 """In place of `hdas`: seed 1 fails where there is a file `broken`, seed 2 waits for the end of its input at `slow`."""
@@ -226,6 +233,38 @@ def test_a_failed_run_is_a_run_with_a_reason(file: Path, out: Path, capsys: pyte
     assert all(int(row["params"]) > 0 for row in rows)
 
 
+def test_of_several_trainings_the_loss_chooses_one(file: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one that learns fastest, as the mean over its epochs says: no test image is asked for that."""
+    words = [str(file), "--seeds", "0..3", "--train", "-o", str(out)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert (
+        "net: seed 2 has the lowest training loss, by which no test image chooses; its test accuracy 70.00% "
+        f"({out}/net/seed-2)" in said
+    )
+    assert main([*words, "--resume", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["combinations"]
+    assert found["best"] == 2
+    assert found["means"]["loss"]["value"] == mean([2.25, 1.25, 0.25, 1.25])
+    assert "net: seed 2 has the lowest training loss" in study_of("net", out).choices[0]
+    plan, results = ResultLog(out).read()
+    one = {name: results[name] for name in ("net/seed-0",)}
+    old = {
+        name: result.model_copy(update={"loss": None}) if result.seed == 2 else result
+        for name, result in results.items()
+    }
+    assert not [*choices(rows_of(plan, one), out), *choices(rows_of(plan, old), out)]
+
+
+def test_the_training_loss_is_read_from_what_a_training_wrote() -> None:
+    folder = ROOT / "tests" / "fixtures" / "runs" / "a" / "train"
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    found = training_loss_of(folder)
+    assert found is not None
+    assert found == pytest.approx(mean(json.loads(line)["loss/train"] for line in lines), abs=1e-12)
+    assert training_loss_of(folder.parent) is None  # That of a search, whose losses have other names.
+
+
 def test_a_step_that_ended_is_not_done_again(file: Path, out: Path) -> None:
     """Of a run whose training failed, the training is tried again, and goes on where it has a checkpoint."""
     out.mkdir()
@@ -315,7 +354,7 @@ def test_shares_are_joined(
     assert main([*words, "--resume"]) == 0
     said = capsys.readouterr().out
     assert "net          5 of 5  30.00%" in said
-    assert "net/seed-" not in said  # Every result was found, none made again.
+    assert "of 5: net/seed-" not in said  # Every result was found, none made again.
     assert len(calls(out)) == 2 * 5 + 1
     assert len((out / "runs.jsonl").read_text().splitlines()) == 5
 

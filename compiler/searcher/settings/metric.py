@@ -70,3 +70,4 @@ class Metric(BaseModel):
 
 
 ACCURACY = Metric()
+TRAINING_LOSS = Metric(name="training loss", larger=False, share=False)

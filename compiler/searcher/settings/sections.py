@@ -37,7 +37,7 @@ from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .exploring import Explorer, ExplorerWord
 from .judges import AllUnique, Judge, Measured, NoJudge, OwnJudge, ProxyJudge, SharedJudge, TrainedJudge, Unique
-from .metric import Metric
+from .metric import TRAINING_LOSS, Metric
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
@@ -124,7 +124,7 @@ class SearchSettings(_Section):
             case ProxyJudge(names=names):
                 return Metric(name="score", share=len(names) > 1)  # Several vote by their mean ranks.
             case TrainedJudge(by=Measured.LOSS):
-                return Metric(name="training loss", larger=False, share=False)
+                return TRAINING_LOSS
             case OwnJudge():
                 return Metric(name="score", share=False)
         return self.task.facts.metric
