@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -117,8 +117,8 @@ def test_a_checkpoint_without_a_checksum(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_run_that_goes_on_to_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     load = State.load
 
-    def astray(self: State, path: Path, fingerprint: str) -> None:
-        load(self, path, fingerprint)
+    def astray(self: State, path: Path, fingerprint: str, changed: Sequence[str] = ()) -> None:
+        load(self, path, fingerprint, changed)
         next(iter(self.module.parameters())).data.add_(1)
 
     monkeypatch.setattr(State, "load", astray)
