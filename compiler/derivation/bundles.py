@@ -79,6 +79,8 @@ class Bundles:
     def _by_name(self, node: ast.Expr, at: Place, whole: bool) -> Parts:
         """The elements of a family or a bundle by their names; the expression itself where it can stand for them."""
         exists, value = self.recorded.presence.exists, self.recorded.value(node, at)
+        if value == Bundle(()) and isinstance(at.value(node), Var):  # a family without an element has no line
+            return []
         if value is None or isinstance(value, Var):
             return [self.expr(node, at)]
         items = flatten(value)

@@ -18,6 +18,7 @@ from compiler.ir.existence import ALWAYS, Monomial, Selected, apply_rule, holds
 from compiler.ir.graph import Payload, SpaceGraph, is_auxiliary
 from compiler.ir.payloads import Weigh
 from compiler.ir.undecided import Var, assignments
+from compiler.ir.undecided import settle as settle_value
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
 from .remaining import NOTHING_LEFT, Remaining
@@ -42,8 +43,16 @@ class Presence:
         return True
 
     def lacks(self, value: Value) -> bool:
-        """Whether part of a bundle is not there."""
-        return bool(self.empty or self.absent) and not all(self.exists(part) for part in flatten(value))
+        """Whether part of a bundle is not there, or all of a family, whose searched end leaves it no element."""
+        if isinstance(value, Var) and self.settled(value) == Bundle(()):
+            return True
+        return bool(self.empty or self.absent) and not all(self.exists(part) for part in flatten(self.settled(value)))
+
+    def settled(self, value: Value) -> Value:
+        """A value under the decisions that it depends on; as it is where one of these is left open."""
+        if not isinstance(value, Var) or any(path in self.left.items for path in value.decisions):
+            return value
+        return settle_value(value, value.decisions, tuple(self.chosen[path][0] for path in value.decisions))
 
 
 def settle(space: Elaborated, chosen: Selection) -> Presence:

@@ -9,7 +9,6 @@ from typing import TypeAlias
 from compiler.elaborate import BodyElaboration
 from compiler.elaborate.trace import Position
 from compiler.elaborate.values import Builtin, Value, is_tensors
-from compiler.ir.undecided import Var, settle
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import CONSTANTS, NUMERIC
 from hdas_dsl.units import Entity
@@ -31,11 +30,7 @@ class Recorded:
     def value(self, node: ast.Node, at: Place) -> Value | None:
         """The value of an expression under the decisions that it depends on; None where it was not evaluated."""
         value = at.value(node)
-        if isinstance(value, Var):
-            if any(path in self.presence.left.items for path in value.decisions):
-                return value
-            return settle(value, value.decisions, tuple(self.presence.chosen[path][0] for path in value.decisions))
-        return value
+        return None if value is None else self.presence.settled(value)
 
     def stays_open(self, node: ast.Node, at: Place) -> bool:
         """Whether an expression has a choice that stays one: to write it twice would choose twice."""
@@ -99,7 +94,7 @@ class Recorded:
 
     def lacks(self, node: ast.Node, at: Place) -> bool:
         """Whether part of what a node was does not exist."""
-        value = self.value(node, at)
+        value = at.value(node)
         return value is not None and self.presence.lacks(value)
 
     def chooses(self, node: ast.Node, at: Place) -> bool:

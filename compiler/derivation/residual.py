@@ -67,8 +67,8 @@ class Residual:
             case ast.Copy():
                 return self.copy(node, at)
             case ast.Tuple():
-                items = tuple(part for item in node.items for part in self.bundles.spread(item, at))
-                return node if _same(items, node.items) else ast.Tuple(items)
+                items = [part for item in node.items for part in self.bundles.spread(item, at)]
+                return node if _same(items, node.items) else _bundle(items)
             case ast.Call() if isinstance(at.value(node), Bundle):
                 return _bundle(self.bundles.spread(node, at))
             case ast.Call():

@@ -75,7 +75,8 @@ class Arguments:
             names = ", ".join(param.name for param in wanted)
             takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
             message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
-            raise ElaborationError(Code.ARGUMENT, site.span, message, None, _defined_here(function))
+            hint = f"one bundle feeds them all: ({names}) -> {function.name}(...)" if len(wanted) > 1 else None
+            raise ElaborationError(Code.ARGUMENT, site.span, message, hint, _defined_here(function))
         return tuple(tensors)
 
     def bind(

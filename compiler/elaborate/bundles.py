@@ -17,7 +17,7 @@ from .body_elaboration import Family
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
-from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, kind
+from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, is_tensors, kind
 
 
 def known(value: Bound) -> Value:
@@ -142,17 +142,23 @@ class Bundles:
         count = None if expr.count is None else self.arithmetic.whole(expr.count, frame)
         most = (1 if count is None else count) if expr.end is ast.End.LAST else None
         bundle = self.evaluate(expr.bundle, frame, last=most)
+        parts: tuple[Value, ...] = (bundle,)
+        if isinstance(bundle, Bundle) and any(isinstance(item, Var) and is_tensors(item) for item in bundle.items):
+            parts = bundle.items  # families whose ends are searched stand among them
 
         def cut(values: Sequence[Value]) -> Value:
-            items = flatten(values[0])
+            items = [item for value in values for item in flatten(value)]
             if count is not None:
                 kept = items[-count:] if expr.end is ast.End.LAST else items[:count]
                 return Bundle(tuple(kept if count else ()))
             if not items:
-                raise ElaborationError(Code.FEW, expr.span, "there is no element to take")
+                hint = None
+                if any(isinstance(part, Var) for part in parts):
+                    hint = "the family may end before its first: name what then takes its place, `last of (x, b)`"
+                raise ElaborationError(Code.FEW, expr.span, "there is no element to take", hint)
             return items[-1 if expr.end is ast.End.LAST else 0]
 
-        return self.mixtures.expand([bundle], cut, site, expr.end.value)
+        return self.mixtures.expand(parts, cut, site, expr.end.value)
 
     def previous(self, expr: ast.Call, frame: Frame) -> Value:
         """``prev(s1 ... sk)``: the last k of the seeds and the earlier elements of this family."""

@@ -243,8 +243,8 @@ def kind(value: Value) -> str:
             return "a file"
         case Open():
             return "an open width"
-        case Var():
-            return "an undecided value"
+        case Var(values=values):
+            return "an undecided " + ("number of tensors" if isinstance(values[0], Bundle) else "value")
         case _:
             assert_never(value)
 

@@ -61,7 +61,10 @@ def check_arguments(
         takes = _count(len(known), "parameter") if fed else _count(len(known) + len(inputs), "argument")
         message = f"'{name}' takes {takes}, not {len(positional) + len(named.keys() & {*known})}"
         signature = ", ".join(inputs) + (f"; {', '.join(known)}" if known else "")
-        report.error(Code.ARGUMENT, positional[most].span, message, f"its signature is ({signature})", other)
+        hint = f"its signature is ({signature})"
+        if fed and len(inputs) > 1:
+            hint += f", and what stands before `->` is all of its inputs: ({', '.join(inputs)}) -> {name}(...)"
+        report.error(Code.ARGUMENT, positional[most].span, message, hint, other)
 
 
 def check_builtin(

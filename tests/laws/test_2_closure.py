@@ -170,6 +170,12 @@ SMALL = {
         "n[i < 2] = (f | g)(sum(last 2 of (image, p, earlier n)))",
         "output sum(n)",
     ),
+    "a family that may have no element": (
+        "n[i < 0 | 1 | 2] = prev(image) -> Op",
+        "both = (image, n)",
+        "y = last of (image, n) -> relu",
+        "output y + sum(image, last 2 of n) + conv(concat(n, image), 1, 4) + sum(both)",
+    ),
 }
 
 
@@ -248,6 +254,9 @@ BOUND = {
     + net("k = 1 | 2", "output Cell(image, k) -> Cell(1)"),
     "a menu that a line binds": net("act = Op", "output image -> act -> conv(1, 4) -> act"),
     "menus that an element binds": net("y = image -> a -> b -> a where (a, b) = (Op -> f, Op)", "output y"),
+    "a cell that an operation applies": cell("Cell(x; k)", "output conv(x, k) -> Op")
+    + "op twice(x; k) = x -> Cell(k) -> Cell(3)\nop more(x) = twice(x, 1) + relu(x)\n"
+    + net("output more(image) -> twice(1)"),
     "a menu that an element binds": net("n[i < 2] = act(act(image)) where act = Op", "output n0 + n1"),
 }
 
@@ -320,6 +329,14 @@ def test_a_copy_is_what_it_does() -> None:
     assert answer(space, b + net("output B(image)"))[0]
     assert answer(space, b.replace("B", "Renamed") + net("output Renamed(image)"))[0]
     assert not answer(space, other + net("output B(image)"))[0]
+
+
+def test_an_operation_that_applies_a_cell_is_what_it_does() -> None:
+    a, op = cell("A", "output (relu | gelu)(x)"), "op twice(x) = x -> A -> A\n"
+    space, found = a + op + net("output twice(image)"), a.replace("(relu | gelu)", "gelu")
+    assert answer(space, found + op + net("output twice(image)")) == (True, None)
+    assert answer(space, found + op.replace("A -> A", "A -> relu -> A") + net("output twice(image)"))[0] is False
+    assert answer(space, a.replace("(relu | gelu)", "relu6") + op + net("output twice(image)"))[0] is False
 
 
 def test_what_replaces_something_of_the_library_comes_along() -> None:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 
 from compiler.elaborate import BodyElaboration, Copy, Elaborated, elaborate_copy
 from compiler.elaborate.values import (
+    Bundle,
     Function,
     Picked,
     Value,
+    is_tensors,
     params_of,
 )
 from compiler.ir.decision import Selection
-from compiler.ir.graph import Block, SpaceGraph
+from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
 from compiler.util.plural import plural
@@ -95,7 +97,9 @@ class Matcher:
         """The decisions that make the copy, or the operation, of ``block`` that of ``given``."""
         if block.copy is None or given.copy is None:
             if block.copy is None and given.copy is None:
-                if self.is_one_operation(block, given):
+                if _applies_copies(block) and _applies_copies(given):  # whose texts differ by what was chosen in them
+                    yield from self.recalled((block, given), lambda: self.operations(block, given), 4, misses)
+                elif self.is_one_operation(block, given):
                     yield from self.operation(block, given, misses)
                 elif block.name == given.name:
                     misses.note(3, block.name, f"'{block.name}' is another operation here")
@@ -161,7 +165,10 @@ class Matcher:
         """
         ours, lines = mine.tensor_lines(), theirs.tensor_lines()
         bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
-        extra = [name for name in lines if name not in ours and name not in bundles]
+        several = {
+            name for name, value in mine.bindings.items() if isinstance(value, Bundle | Var) and is_tensors(value)
+        }
+        extra = [name for name in lines if name not in ours and name not in bundles and name not in several]
         if extra:
             raise NotInSpaceError(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
         matcher = self.graphs(mine.graph, theirs.graph, mine.prune)
@@ -180,6 +187,12 @@ class Matcher:
         if mine.graph.output is not None and theirs.graph.output is not None:
             pairs.append(LinePair(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
         yield from match_lines(matcher, pairs, found, numbers)
+
+
+def _applies_copies(block: Block) -> bool:
+    """Whether an operation applies cells or stages, itself or in an operation."""
+    calls = [node.payload.block for _, node in block.graph.order() if isinstance(node.payload, Call)]
+    return any(inner.copy is not None or _applies_copies(inner) for inner in calls)
 
 
 def _is_plain(value: object) -> bool:
