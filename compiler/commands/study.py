@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compiler.util.errors import UsageError
+from compiler.util.plural import plural
 from compiler.util.share import read_share
 
 from .command import Command
@@ -159,7 +160,9 @@ def _print(plan: StudyPlan) -> None:
     """The plan: each combination, and the commands of one of its runs."""
     left = [run for run in plan.runs if not run.refused]
     combinations = plan.combinations
-    line(f"{len(left)} runs of {len(combinations)} combinations")
+    refused = sum(1 for runs in combinations.values() if runs[0].refused)
+    said = f"{plural(len(left), 'run')} of {plural(len(combinations) - refused, 'combination')}"
+    line(f"{said}; {refused} {'is' if refused == 1 else 'are'} refused" if refused else said)
     for name, runs in combinations.items():
         seeds = ", ".join(str(run.seed) for run in runs)
         line(f"{name}: {'refused: ' + runs[0].refused if runs[0].refused else f'seeds {seeds}'}")

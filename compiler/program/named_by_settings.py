@@ -22,7 +22,9 @@ def unknown_names(space: Elaborated, settings: SearchSettings, span: Span) -> It
             yield from _item(space, f"{name} = {item}(...)", item, f"use `{name} = none`", span)
     if isinstance(settings.until, Taken):
         item, within = settings.until.item, settings.until.within
-        yield from _item(space, f'until = taken("{item}", ...)', item, "use `until = never`", span)
+        setting = f'until = taken("{item}", ...)'
+        yield from _item(space, setting, item, "use `until = never`", span)
+        yield from _derived(space, setting, item, span)
         if within is not None and not _choosing(space, within):
             message = f"`until = taken(...)` looks at no cell '{within}' of this space"
             yield Diagnostic(Code.VALUE, span, message, _cells(space, within) or "leave `within` out")
@@ -47,6 +49,17 @@ def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> 
             for label in decision.items
         }
         yield Diagnostic(Code.VALUE, span, message, suggest_or_list(item, operations) or hint)
+
+
+def _derived(space: Elaborated, setting: str, item: str, span: Span) -> Iterator[Diagnostic]:
+    """A setting waits for an item, which has to be one that an architecture can have."""
+    found = [space.decisions[path] for path in menus(space.decisions)]
+    known = [(label, left) for each in found for label, left in zip(each.items, each.derivable, strict=True)]
+    if not any(left for label, left in known if is_called(label, item)) and any(
+        is_called(label, item) for label, _ in known
+    ):
+        message = f"`{setting}` waits for an item that is searched over and never derived"
+        yield Diagnostic(Code.VALUE, span, message, "name another item, or use `until = never`")
 
 
 def _alignment(space: Elaborated, word: AlignInstances, span: Span) -> Iterator[Diagnostic]:

@@ -67,10 +67,13 @@ def milliseconds(value: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """A time, in its two largest units."""
-    if seconds < 60:
+    if float(f"{seconds:.3g}") < 60:
         return f"{seconds:.3g} s"
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{int(minutes)} min {seconds % 60:.0f} s" if minutes < 60 else f"{int(hours)} h {minutes % 60:.0f} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
 
 
 def interval(found: Interval | None, metric: Metric) -> str:

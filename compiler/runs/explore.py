@@ -129,7 +129,7 @@ def best_of(history: History) -> Trial:
     assert best is not None, "an exploration has a trial"
     if best.failed:
         said = f"None of {plural(len(history), 'trial')} gave an architecture to derive"
-        raise EngineError(f"{said}; trial {best.id} failed: {best.failed.rstrip('.')}.")
+        raise EngineError(f"{said}; `id` {best.id} in {TRIALS} failed: {best.failed.rstrip('.')}.")
     return best
 
 
@@ -234,5 +234,5 @@ def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     explored = f"explored {plural(len(history) - repeated, 'architecture')}{again}"
     if repeated:
         anew = f"{explored}, and judged the best anew in {repeated} trials"
-        return f"{anew}: the best mean score is {show(best.score)}, of trial {best.id}"
-    return f"{explored}: the best has score {show(best.score)}, trial {best.id}"
+        return f"{anew}: the best mean score is {show(best.score)}, of `id` {best.id} in {TRIALS}"
+    return f"{explored}: the best has score {show(best.score)}, `id` {best.id} in {TRIALS}"

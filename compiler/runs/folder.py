@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 
 from filelock import FileLock, Timeout
 
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import CHECKPOINT, LOCK
+from compiler.searcher.run_files import (
+    CHECKPOINT,
+    DERIVED,
+    EVENTS,
+    HISTORY,
+    LOCK,
+    LOG,
+    PARETO,
+    REPORT,
+    RESULT,
+    RUNNER_UP,
+    SPACE,
+    TRAININGS,
+    TRIALS,
+    WEIGHTS,
+    WORKERS_LOG,
+)
 from compiler.util.errors import RunError, UsageError
 from compiler.util.files import remove_unfinished
 
@@ -59,3 +76,24 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
             if made and folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
                 (folder / LOCK).unlink(missing_ok=True)
                 folder.rmdir()
+
+
+RUN = (CHECKPOINT, LOG, HISTORY, EVENTS, REPORT)
+SEARCH = (*RUN, TRIALS, TRAININGS, WORKERS_LOG, DERIVED, RUNNER_UP, PARETO, SPACE)
+TRAINING = (*RUN, WEIGHTS, RESULT)
+
+
+def start_anew(folders: Collection[Path], names: Sequence[str], read: Collection[Path]) -> None:
+    """Remove what an earlier run left in folders, which would pass for what the new one does until that is written.
+
+    A run that `--force` starts and that is killed, or fails, would have the result of the one before, and `--resume`
+    would go on behind phases that only that one finished. Files that the new run reads stay.
+    """
+    if not is_main_process():
+        return
+    kept = {path.resolve() for path in read}
+    for path in (folder / name for folder in folders for name in names):
+        if path.is_dir():
+            rmtree(path, ignore_errors=True)
+        elif path.resolve() not in kept:
+            path.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ from .explore import explored
 from .fingerprint import fingerprint
 from .finished import found_before, teacher_weights_of, weights_of
 from .fitting_threads import fitting_threads, room_for_workers
-from .folder import held
+from .folder import SEARCH, held, start_anew
 from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
@@ -226,7 +226,10 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
 
 
 def _record(plan: SearchPlan, phase: Phase) -> None:
-    """Write what the run is."""
+    """Write what the run is; in the first phase of one that starts anew, all that was there before is removed."""
+    config, read = plan.config, [unit.path for unit in plan.program.unit.all_used() if unit.path is not None]
+    if config.force and not config.resume and phase.name == plan.phases[0].name:
+        start_anew({config.out, *map(plan.folder, plan.phases)}, SEARCH, read)
     judged, settings = phase.settings.judged, phase.settings
     tasks = [item.settings.task for item in plan.phases]
     write_record(

@@ -24,7 +24,7 @@ from .config import RunConfig
 from .data import matching_data
 from .fingerprint import fingerprint
 from .fitting_threads import fitting_threads
-from .folder import held
+from .folder import TRAINING, held, start_anew
 from .plan import TrainPlan
 from .record import write_record
 from .weights import start_from
@@ -77,6 +77,9 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     )
     if is_main_process():
         plan.listeners.settings(settings.written(full=True))
+    if config.force and not config.resume:
+        read = [unit.path for unit in program.unit.all_used() if unit.path is not None]
+        start_anew([config.out], TRAINING, [*read, *([] if plan.weights is None else [plan.weights])])
     with fitting_threads(space, settings.batch, config.device):
         write_record(config, record, [settings.task])
         outcome = run_train(network, data, settings, options)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import compiler
+from compiler import Callback, EpochEvent
 from compiler.commands.compile import compile_main
+from compiler.run_report.model import State
+from compiler.run_report.reading import state_of
 from compiler.runs.folder import held
 from compiler.util.errors import UsageError
 from compiler.util.files import UNFINISHED, replacing
@@ -118,3 +122,54 @@ def test_foreign_weights_are_not_overwritten(folder: Path, capsys: pytest.Captur
     assert "'run/weights.safetensors' would be overwritten" in capsys.readouterr().err
     assert weights.read_bytes() == b"another's"
     assert train("--force") == 0
+
+
+class Fail(Callback):
+    """Ends a run by an error in its last epoch, or in that of one phase."""
+
+    def __init__(self, phase: str = "") -> None:
+        self.phase = phase
+
+    def on_epoch(self, event: EpochEvent) -> None:
+        if event.run.phase == self.phase:
+            raise RuntimeError("it failed")
+
+
+def test_a_run_that_starts_anew_has_no_result_of_the_one_before(folder: Path) -> None:
+    run = folder / "run"
+    compiler.search("space.hsp", run)
+    with pytest.raises(RuntimeError, match="it failed"):
+        compiler.search("space.hsp", run, force=True, epochs=2, callbacks=[Fail()])
+    assert state_of(run) is State.STOPPED
+    assert not (run / "derived.hsp").exists()
+    compiler.search("space.hsp", run, force=True, relax="none", epochs=0, judge="proxy(naswot)", derive="random(2)")
+    assert {path.name for path in run.iterdir()} & {"checkpoint.safetensors", "history.jsonl", "events"} == set()
+    compiler.train("network.hsp", folder / "trained")
+    with pytest.raises(RuntimeError, match="it failed"):
+        compiler.train("network.hsp", folder / "trained", force=True, epochs=2, callbacks=[Fail()])
+    assert state_of(folder / "trained") is State.STOPPED
+
+
+def test_a_run_that_starts_anew_is_refused_before_it_removes_anything(folder: Path) -> None:
+    assert search() == 0
+    before = {path.name: path.stat().st_mtime_ns for path in (folder / "run").iterdir()}
+    assert search("--force", "--data", "cifar10", "--data-root", "nowhere") != 0
+    assert {path.name: path.stat().st_mtime_ns for path in (folder / "run").iterdir()} == before
+
+
+def test_a_run_that_starts_anew_reads_its_file_from_the_folder(folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "derived.hsp").write_text(TEXT)
+    with pytest.raises(RuntimeError, match="it failed"):
+        compiler.search(folder / "run" / "derived.hsp", folder / "run", force=True, callbacks=[Fail()])
+    assert (folder / "run" / "derived.hsp").read_text() == TEXT
+
+
+def test_no_phase_of_the_run_before_counts_as_finished(folder: Path) -> None:
+    phases = TEXT.replace("search N {", "search {").replace("batch = 8", "batch = 8\n  phase one = N\n  phase two = N")
+    (folder / "phases.hsp").write_text(phases)
+    compiler.search("phases.hsp", folder / "run")
+    with pytest.raises(RuntimeError, match="it failed"):
+        compiler.search("phases.hsp", folder / "run", force=True, seed=1, callbacks=[Fail("one")])
+    compiler.search("phases.hsp", folder / "run", resume=True, seed=1)
+    assert "seed = 1" in (folder / "run" / "two" / "derived.hsp").read_text()

@@ -25,6 +25,7 @@ from compiler.run_report.phases import MOST_EPOCHS
 from compiler.run_report.reading import report_of, run_of, whole_run
 from compiler.run_report.render import page
 from compiler.run_report.watch import reported, write_report
+from compiler.run_report.words import duration
 from compiler.runs.measure_latency import operations
 from compiler.searcher.settings.metric import Metric
 from compiler.util.errors import UsageError
@@ -316,3 +317,11 @@ def test_a_report_is_written_while_a_run_is_under_way(runs: Path) -> None:
     with reported(Path("a"), warn=warned.append):
         pass
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(59.94, "59.9 s"), (59.96, "1 min 0 s"), (119.7, "2 min 0 s"), (3599.6, "1 h 0 min"), (7190, "2 h 0 min")],
+)
+def test_a_time_in_two_units(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

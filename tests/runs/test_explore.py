@@ -91,7 +91,7 @@ def test_the_best_is_derived(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert contains(file, said / "derived.hsp")
     assert "trial 9/9 | score" in shown.out
     assert "explored 9 architectures" in shown.err + shown.out
-    assert f"the best has score {best['score']:.1%}, trial {best['id']}" in shown.err + shown.out
+    assert f"the best has score {best['score']:.1%}, `id` {best['id']} in trials.jsonl" in shown.err + shown.out
 
 
 @pytest.mark.parametrize("happens", [killed, terminated])

@@ -88,7 +88,7 @@ def test_what_is_compared_is_the_metric(tmp_path: Path, capsys: pytest.CaptureFi
     errors = [float(row["mae"]) for row in rows]
     assert errors == sorted(errors)
     assert errors[0] == pytest.approx(-max(trial["score"] for trial in every))
-    assert f" {errors[0]:.6g}, trial" in shown
+    assert f" {errors[0]:.6g}, `id`" in shown
     derived = out / "derived.hsp"
     assert compile_main([str(derived), "--versus", "2", "--quiet", "--batch-size", "40", *allowed]) == 0
     versus = json.loads((out / "versus" / "versus.json").read_text())

@@ -204,6 +204,11 @@ def test_several_objectives_have_no_best_to_confirm() -> None:
         ("derive = menus(keep = 2)", "Ending", "the choices of 'n' cannot lose items one by one"),
         ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
         ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
+        (
+            'until = taken("zero", 2)',
+            "Relaxed",
+            '`until = taken("zero", ...)` waits for an item that is searched over and never',
+        ),
         ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
         ("align = instances(1)", "Net", "no cell with menus stands in several places here"),

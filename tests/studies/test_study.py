@@ -185,7 +185,7 @@ def test_the_plan_is_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert said.startswith("3 runs of 2 combinations\nnet-darts: seeds 0, 1, 2\n")
+    assert said.startswith("3 runs of 1 combination; 1 is refused\nnet-darts: seeds 0, 1, 2\n")
     assert f"hdas search {file} --method darts" in said
     assert "net-bignas: refused: " in said
     assert not (file.parent / "out").exists()

@@ -235,7 +235,7 @@ RULES = (
     Rule(
         ("alphas", "relax"),
         lambda s: isinstance(s.alphas, AlphaNatural) and not isinstance(s.relax, Sample),
-        "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
+        "`alphas = natural` ranks the architectures that `relax = sample` draws: "
         "use `relax = sample(weights = policy)`",
     ),
     Rule(
