@@ -3,19 +3,21 @@
 One thread per test process: the tensors here are tiny, and several processes share the cores.
 
 Hypothesis draws the same examples each time, so that a run says something of the commit and of nothing else. With
-``HYPOTHESIS_PROFILE=wander`` it draws others each time.
+``HYPOTHESIS_PROFILE=wander`` it draws others each time. Neither asks how long an example took: that says something of
+the machine.
 """
 
 import gc
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Trees and graphs are many small objects; to look through them as often as Python does takes a seventh of the time.
 gc.set_threshold(100_000, 50, 100)
 
-settings.register_profile("fixed", derandomize=True, database=None)
-settings.register_profile("wander", derandomize=False, database=None, print_blob=True)
+timeless = settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", timeless, derandomize=True)
+settings.register_profile("wander", timeless, derandomize=False, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))

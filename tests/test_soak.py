@@ -26,8 +26,8 @@ from tests.support.soak.run_files import check_run_file
 from tests.support.soak.texts import check_text
 from tests.support.soak.worker import Limits, outcomes
 
-QUICK = Limits(cpu=2, wall=20, memory=1 << 30)
-RUNS = Limits(cpu=60, wall=300, memory=4 << 30)
+QUICK = Limits(cpu=60, wall=600, memory=1 << 30)
+RUNS = Limits(cpu=300, wall=1200, memory=4 << 30)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def dies(*_: object, **__: object) -> None:
 )
 def test_a_text_that_breaks_the_compiler(fault: object, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "compile_file", fault)
-    limits = Limits(cpu=5, wall=1) if fault is hangs else Limits(cpu=0.5, wall=60)
+    limits = Limits(cpu=0.5) if fault is spins else Limits(cpu=60, wall=1) if fault is hangs else QUICK
     found = wrong(check_text, Kind.TEXT, 2, limits)
     assert len(found) == 2
     assert all(text.startswith(seen) for text in found), found

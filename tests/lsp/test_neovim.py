@@ -67,7 +67,7 @@ def test_neovim_as_the_page_sets_it_up(tmp_path: Path) -> None:
     }
     command = [nvim, "--headless", "net.hsp", "-c", f"luafile {Path(__file__).with_name('neovim.lua')}"]
     ran = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=True
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=True
     )
     said = json.loads(ran.stdout)
     ((line, at, code, message),) = said["codes"]

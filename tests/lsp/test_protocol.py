@@ -39,8 +39,8 @@ hsp 1
 use "ops.hsp"
 op twice(x) = x -> look -> relu
 """
-AFTER = 20.0
-"""Seconds after which an answer is not waited for any more."""
+AFTER = 300.0
+"""Seconds after which an answer is not waited for any more: many times what a machine takes that others use too."""
 
 
 def place(text: str, word: str, inside: int = 1) -> types.Position:

@@ -17,7 +17,7 @@ CASES = [Case(7, Kind.KILL, number) for number in range(2)]
 
 
 def test_at_random_instants() -> None:
-    found = list(outcomes(check_kill, CASES, Limits(cpu=60, wall=300, memory=4 << 30)))
+    found = list(outcomes(check_kill, CASES, Limits(cpu=300, wall=1200, memory=4 << 30)))
     assert found == [Outcome(case, None) for case in CASES]
 
 

@@ -20,7 +20,11 @@ def test_the_example_of_the_documentation_shows_what_it_says(runs: Path, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     v4: Any = nbformat.v4
     book = v4.new_notebook(cells=[v4.new_code_cell(text) for text in (imports, *cells)])
-    NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(runs)}}).execute()
+    for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(name, str(runs / name))  # Of nobody else, and also where there is no home.
+    client = NotebookClient(book, timeout=600, startup_timeout=600, kernel_name="python3")
+    client.resources = {"metadata": {"path": str(runs)}}
+    client.execute()
     shown = [cell.outputs[0]["data"] for cell in book.cells[1:]]
     assert ["image/svg+xml" in data for data in shown] == [True, True, False, False]
     assert ["text/html" in data for data in shown] == [False, False, True, True]

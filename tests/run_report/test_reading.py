@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 
 import pytest
 from filelock import FileLock
@@ -31,6 +30,7 @@ from compiler.searcher.settings.metric import Metric
 from compiler.util.errors import UsageError
 from tests.support.golden import check
 from tests.support.paths import FIXTURES
+from tests.support.processes import until
 
 
 def test_golden(runs: Path) -> None:
@@ -305,11 +305,12 @@ def test_a_report_is_written_while_a_run_is_under_way(runs: Path) -> None:
     written = Path("a/report.html")
     Path("a/derived.hsp").unlink()
     warned: list[str] = []
-    with reported(Path("a"), warn=warned.append, every=0.01), FileLock("a/.lock"):
-        Path("a/history.jsonl").touch()
-        while not written.is_file():
-            sleep(0.01)
+    lock = FileLock("a/.lock")
+    lock.acquire()  # Before the thread that writes begins, which may come first to a processor.
+    with reported(Path("a"), warn=warned.append, every=0.01):
+        until(written.is_file, "a report")
         assert 'data-live="15"' in written.read_text()
+        lock.release()
     assert 'data-live="15"' not in written.read_text()
     assert warned == []
     written.unlink()

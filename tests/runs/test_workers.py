@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from compiler.util.errors import UsageError
 from compiler.util.threads import COUNT, divided
 from tests.runs.test_explore import ALONE, TEXT, file, trials
 from tests.support.paths import ROOT
+from tests.support.processes import children, runs, until
 
 __all__ = ["file"]
 
@@ -39,30 +39,6 @@ LONG = ALONE.replace("evolution(5, population = 2, tournament = 2)", "random(6)"
 def judgements(folder: Path) -> set[tuple[object, ...]]:
     """What was judged, whatever the order: id, architecture, score."""
     return {(t["id"], t["number"], t["score"]) for t in trials(folder)[1:] if "score" in t}
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Wait for something that another process does."""
-    for _ in range(12_000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"never: {what}")
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started, and that run."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in path.read_text().split()] if path.is_file() else []
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there, and no zombie."""
-    path = Path(f"/proc/{pid}/stat")
-    try:
-        return path.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def started(program: Path, out: Path, *words: str) -> subprocess.Popen[str]:

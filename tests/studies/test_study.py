@@ -30,8 +30,8 @@ from compiler.studies.report import Mean, choices, rows_of, runs_csv, table_csv,
 from compiler.studies.results import Result, ResultLog
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
-from tests.runs.test_workers import runs, until
 from tests.support.paths import ROOT
+from tests.support.processes import runs, until
 
 TEXT = """\
 hsp 1
