@@ -9,10 +9,14 @@ the machine.
 
 import gc
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# In the background of a shell interrupts are ignored, by the programs that tests start too; here as in the foreground.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Trees and graphs are many small objects; to look through them as often as Python does takes a seventh of the time.
 gc.set_threshold(100_000, 50, 100)

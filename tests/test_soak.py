@@ -18,7 +18,7 @@ from compiler.util import files
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 from tests.support.paths import ROOT
-from tests.support.soak import command, genotypes, run_files, runs, texts
+from tests.support.soak import command, genotypes, kills, run_files, runs, texts
 from tests.support.soak.case import Case, Check, Kind
 from tests.support.soak.genotypes import check_genotype
 from tests.support.soak.kills import check_kill
@@ -115,14 +115,25 @@ def test_a_checkpoint_without_a_checksum(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_run_that_goes_on_to_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = State.load
+    """It waits behind its first checkpoint to be killed, so that it surely goes on."""
+    runs.whole(Case(0, Kind.KILL, 0).random().choice(list(runs.Job)))  # As long as nothing is planted.
+    load, save = State.load, State.save
 
     def astray(self: State, path: Path, fingerprint: str, changed: Sequence[str] = ()) -> None:
         load(self, path, fingerprint, changed)
         next(iter(self.module.parameters())).data.add_(1)
+        monkeypatch.setattr(State, "save", save)
 
-    monkeypatch.setattr(State, "load", astray)
-    assert "other bytes" in "".join(wrong(check_kill, Kind.KILL, 2, RUNS))
+    def waiting(self: State, path: Path, fingerprint: str) -> None:
+        save(self, path, fingerprint)
+        signal.pause()
+
+    for owner, name, value in (
+        *((kills, "BEGUN", 1.0), (kills, "MOST_CHECKPOINTS", 2)),
+        *((State, "load", astray), (State, "save", waiting)),
+    ):
+        monkeypatch.setattr(owner, name, value)
+    assert "other bytes" in "".join(wrong(check_kill, Kind.KILL, 1, RUNS))
 
 
 def test_litter_of_a_killed_write(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,9 @@ STEPS = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread_that_can_be_interrupted() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def one_thread() -> Iterator[None]:
     with threadpool_limits(1):
         yield
-    signal.signal(signal.SIGINT, before)
 
 
 @dataclass

@@ -109,7 +109,7 @@ def _runtime() -> list[str]:
 def _key(command: list[str]) -> str:
     """A digest of the command, compiler, processor and sources of a library, in sixteen hexadecimal digits."""
     digest = hashlib.sha256()
-    version = subprocess.run([command[0], "--version"], check=True, capture_output=True, timeout=20).stdout
+    version = subprocess.run([command[0], "--version"], check=True, capture_output=True, timeout=SECONDS).stdout
     processor = platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
