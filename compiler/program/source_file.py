@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.setting_values import plain
 from compiler.elaborate.values import Bundle
-from compiler.searcher.run_files import RECORD
+from compiler.searcher.run_files import RECORD, SOURCE
 from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.text.reading import is_file, read_named
@@ -30,7 +30,7 @@ def source_file(program: Program, derived: Path) -> Path:
     """The file of the space that an architecture was derived from.
 
     It is looked for where the command that `run.json` records had it, beside the derived file and above it, in the
-    current folder, and among the shipped spaces; one that has changed since is another.
+    current folder, and among the shipped spaces; one that has changed since is another, which the run's copy is not.
 
     Raises:
         UsageError: the architecture does not say what it was derived from, or no such file is found.
@@ -120,6 +120,7 @@ def _plain(value: object) -> Value:
 def _candidates(name: str, derived: Path) -> Iterator[Path]:
     for folder in (derived.parent, derived.parent.parent):
         yield from (Path(word) for word in _words(folder / RECORD) if Path(word).name == name)
+        yield folder / SOURCE / name
     folders = [*derived.absolute().parents, Path(), Path("spaces"), LIBRARY]
     yield from (folder / name for folder in folders)
     yield from LIBRARY.glob(f"*/{name}")

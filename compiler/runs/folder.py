@@ -21,6 +21,7 @@ from compiler.searcher.run_files import (
     REPORT,
     RESULT,
     RUNNER_UP,
+    SOURCE,
     SPACE,
     TRAININGS,
     TRIALS,
@@ -79,7 +80,7 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
 
 
 RUN = (CHECKPOINT, LOG, HISTORY, EVENTS, REPORT)
-SEARCH = (*RUN, TRIALS, TRAININGS, WORKERS_LOG, DERIVED, RUNNER_UP, PARETO, SPACE)
+SEARCH = (*RUN, TRIALS, TRAININGS, WORKERS_LOG, DERIVED, RUNNER_UP, PARETO, SPACE, SOURCE)
 TRAINING = (*RUN, WEIGHTS, RESULT)
 
 
@@ -93,7 +94,9 @@ def start_anew(folders: Collection[Path], names: Sequence[str], read: Collection
         return
     kept = {path.resolve() for path in read}
     for path in (folder / name for folder in folders for name in names):
+        if any(item.is_relative_to(path.resolve()) for item in kept):
+            continue
         if path.is_dir():
             rmtree(path, ignore_errors=True)
-        elif path.resolve() not in kept:
+        else:
             path.unlink(missing_ok=True)

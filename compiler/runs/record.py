@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from compiler.program.model import Phase
+from compiler.analysis.requirements.tables import carry_tables
+from compiler.program.model import Phase, Program
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
+from compiler.searcher.run_files import RECORD, SETTINGS, SOURCE, SPACE
 from compiler.searcher.settings.metric import Metric
 from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
@@ -86,6 +87,29 @@ def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def write_source(program: Program, folder: Path) -> None:
+    """Write the text that is searched, and what it uses beside it, into a run's folder, where it means the same.
+
+    The shipped library is found from anywhere; data and plugins are not copied.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not is_main_process():
+        return
+    root, where = program.unit, folder / SOURCE
+    for unit in root.all_used():
+        if unit is root:
+            path = Path(Path(unit.source.name).name)
+        elif unit.path is None or unit.shipped or root.path is None or not unit.path.is_relative_to(root.path.parent):
+            continue
+        else:
+            path = unit.path.relative_to(root.path.parent)
+        (where / path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(where / path, unit.source.text)
+    carry_tables((item for item, _ in program.requirements), where)
 
 
 def write_space(phase: Phase, number: int, folder: Path) -> None:

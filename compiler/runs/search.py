@@ -42,7 +42,7 @@ from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
-from .record import write_record, write_space
+from .record import write_record, write_source, write_space
 from .remarks import remarks, unmoved, unread
 from .start import started, teacher_of
 
@@ -230,6 +230,7 @@ def _record(plan: SearchPlan, phase: Phase) -> None:
     config, read = plan.config, [unit.path for unit in plan.program.unit.all_used() if unit.path is not None]
     if config.force and not config.resume and phase.name == plan.phases[0].name:
         start_anew({config.out, *map(plan.folder, plan.phases)}, SEARCH, read)
+    write_source(plan.program, config.out)
     judged, settings = phase.settings.judged, phase.settings
     tasks = [item.settings.task for item in plan.phases]
     write_record(

@@ -32,6 +32,9 @@ RUNNER_UP = "runner_up.hsp"
 SETTINGS, RECORD = "settings.hsp", "run.json"
 """Every setting of the run in the language; its command, the versions and the machine."""
 
+SOURCE = "source"
+"""The folder of the text that was searched, and of the files that it uses beside it."""
+
 SPACE = "space.json"
 """The searched space as plain data: costs, choices and pictures, from which a report is made."""
 

@@ -10,8 +10,9 @@ import pytest
 from compiler.commands.compile import compile_main
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
+from compiler.program.source_file import source_file
 from compiler.runs.record import Record
-from compiler.searcher.run_files import RECORD, SETTINGS
+from compiler.searcher.run_files import RECORD, SETTINGS, SOURCE
 from compiler.searcher.settings.datasets import Digits
 
 HEAD = """hsp 1
@@ -144,3 +145,22 @@ def test_other_data_keep_what_the_section_says_of_its_own(folder: Path) -> None:
     (folder / "file.hsp").write_text(HEAD + bare)
     assert compile_main(["file.hsp", "--train", "--quiet", "--force", "--out", "run", "--data", "digits"]) == 0
     assert again(folder, TRAIN).train_settings.data == Digits()
+
+
+def test_a_search_leaves_the_text_that_it_searched(folder: Path) -> None:
+    """With what the text uses beside it: the run can be repeated, and compared with chance, when both have changed."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "ops.hsp").write_text("hsp 1\nop skip(x) = x\n")
+    (folder / "file.hsp").write_text('hsp 1\nuse "parts/ops.hsp"\nuse "lib/darts.hsp"\n' + SEARCH)
+    command = ["--search", "--quiet", "--out"]
+    assert compile_main(["file.hsp", *command, "run"]) == 0
+    found = (folder / "run" / "derived.hsp").read_text()
+    for path in ("file.hsp", "parts/ops.hsp"):
+        (folder / path).unlink()
+    left = (folder / "run" / SOURCE).rglob("*.hsp")
+    assert {path.relative_to(folder / "run" / SOURCE).as_posix() for path in left} == {"file.hsp", "parts/ops.hsp"}
+    assert source_file(program_of(found), folder / "run" / "derived.hsp") == folder / "run" / SOURCE / "file.hsp"
+    assert compile_main([f"run/{SOURCE}/file.hsp", *command, "again"]) == 0
+    assert (folder / "again" / "derived.hsp").read_text() == found
+    assert compile_main([f"run/{SOURCE}/file.hsp", *command, "run", "--force"]) == 0
+    assert (folder / "run" / "derived.hsp").read_text() == found
