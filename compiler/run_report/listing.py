@@ -16,7 +16,7 @@ from compiler.reports.columns import columns
 from compiler.reports.lines import parsed, parsed_lines
 from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.versus import Comparison
-from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
+from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS, VERSUS
 from compiler.searcher.settings.metric import Metric
 from compiler.studies.results import PLAN
 from compiler.util.plural import plural
@@ -24,7 +24,7 @@ from compiler.util.plural import plural
 from .known_costs import Brief, KnownCosts, known_costs
 from .model import Plain, State
 from .phases import best_of, trials_of
-from .reading import VERSUS, is_run, phase_folders, state_of, study_of, training_folder
+from .reading import is_run, phase_folders, state_of, study_of, training_folder
 from .words import amount, duration
 
 

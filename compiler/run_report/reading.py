@@ -20,9 +20,10 @@ from compiler.searcher.run_files import (
     RESULT,
     SETTINGS,
     SPACE,
+    TRAINED,
     TRIALS,
+    VERSUS,
 )
-from compiler.studies.plan import TRAINED
 from compiler.studies.report import choices, rows_of
 from compiler.studies.results import PLAN, ResultLog
 from compiler.util.errors import UsageError
@@ -32,8 +33,6 @@ from .model import Derived, Interval, Phase, Report, Run, State, Study, StudyRow
 from .phases import epochs_of, phase_of
 from .together import together
 
-VERSUS = "versus"
-"""The folder of a comparison, in that of its run."""
 IS_A_RUN = (SPACE, SETTINGS, RECORD, DERIVED, HISTORY, TRIALS, RESULT, COMPARISON)
 
 

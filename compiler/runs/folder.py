@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from shutil import rmtree
 
@@ -23,8 +24,10 @@ from compiler.searcher.run_files import (
     RUNNER_UP,
     SOURCE,
     SPACE,
+    TRAINED,
     TRAININGS,
     TRIALS,
+    VERSUS,
     WEIGHTS,
     WORKERS_LOG,
 )
@@ -100,3 +103,20 @@ def start_anew(folders: Collection[Path], names: Sequence[str], read: Collection
             rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> Iterator[str]:
+    """Rename what was done with the architecture of an earlier search, which is not that of the new one; say where.
+
+    Raises:
+        UsageError: that is still under way.
+    """
+    for path in (folder / name for name in (TRAINED, VERSUS)):
+        if not is_main_process() or not path.is_dir() or (path / SPACE).is_file():  # no phase of that name
+            continue
+        with held(path):  # and no run is writing there
+            pass
+        names = (f"{path.name}-before" + (f"-{number}" if number > 1 else "") for number in count(1))
+        target = next(folder / name for name in names if not (folder / name).exists())
+        path.rename(target)
+        yield f"'{path}' is of the architecture that was found before: it is '{target}' now"

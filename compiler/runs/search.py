@@ -37,7 +37,7 @@ from .explore import explored
 from .fingerprint import fingerprint
 from .finished import found_before, teacher_weights_of, weights_of
 from .fitting_threads import fitting_threads, room_for_workers
-from .folder import SEARCH, held, start_anew
+from .folder import SEARCH, held, set_aside, start_anew
 from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
@@ -190,7 +190,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     if weights is not None and not options.resume:
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
-    _record(plan, phase)
+    _record(plan, phase, say)
     write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
@@ -216,7 +216,7 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
                 f"The operations of this network are too small for more than {torch.get_num_threads()} of "
                 f"{processors()} processors: `--workers {idle}` judges {idle} architectures at once."
             )
-    _record(plan, phase)
+    _record(plan, phase, say)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
@@ -225,10 +225,12 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
 
 
-def _record(plan: SearchPlan, phase: Phase) -> None:
+def _record(plan: SearchPlan, phase: Phase, say: Say) -> None:
     """Write what the run is; in the first phase of one that starts anew, all that was there before is removed."""
     config, read = plan.config, [unit.path for unit in plan.program.unit.all_used() if unit.path is not None]
     if config.force and not config.resume and phase.name == plan.phases[0].name:
+        for sentence in set_aside(config.out):
+            say(f"warning: {sentence}")
         start_anew({config.out, *map(plan.folder, plan.phases)}, SEARCH, read)
     write_source(plan.program, config.out)
     judged, settings = phase.settings.judged, phase.settings

@@ -44,6 +44,9 @@ REPORT = "report.html"
 RESULT = "result.json"
 """The metric of a trained network on the test part."""
 
+TRAINED, VERSUS = "train", "versus"
+"""The folders of the training, and of the comparison with chance, of what a search found."""
+
 COMPARISON = "versus.json"
 """An architecture beside random ones of its space."""
 

@@ -17,15 +17,12 @@ from compiler.program.overrides import Override, read_override
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search, plan_training
-from compiler.searcher.run_files import DERIVED, RESULT
+from compiler.searcher.run_files import DERIVED, RESULT, TRAINED
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 from compiler.util.share import Share
 from hdas_dsl.text.diagnostics import HspError
-
-TRAINED = "train"
-"""The folder of the training of what a run derived, in its own."""
 
 
 class Step(BaseModel):

@@ -14,13 +14,13 @@ from compiler.backend.plugins import allow
 from compiler.program.request import Request
 from compiler.program.source_file import recorded
 from compiler.reports.run_metrics import metrics_of, tested_of, training_loss_of
-from compiler.searcher.run_files import DERIVED
+from compiler.searcher.run_files import DERIVED, TRAINED
 from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
 from compiler.util.share import Share
 
-from .plan import TRAINED, Run, StudyPlan
+from .plan import Run, StudyPlan
 
 PLAN, RUNS, SHARES = "study.json", "runs.jsonl", "shares"
 """The plan of a study, a line for each run that ended, and what shares of it write, in its folder."""

@@ -11,6 +11,7 @@ import pytest
 import compiler
 from compiler import Callback, EpochEvent
 from compiler.commands.compile import compile_main
+from compiler.run_report.listing import listed
 from compiler.run_report.model import State
 from compiler.run_report.reading import state_of
 from compiler.runs.folder import held
@@ -163,6 +164,26 @@ def test_a_run_that_starts_anew_reads_its_file_from_the_folder(folder: Path) -> 
     with pytest.raises(RuntimeError, match="it failed"):
         compiler.search(folder / "run" / "derived.hsp", folder / "run", force=True, callbacks=[Fail()])
     assert (folder / "run" / "derived.hsp").read_text() == TEXT
+
+
+def test_what_was_trained_of_the_architecture_before_is_set_aside(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its test would stand beside the new architecture's score; it is kept, as it may have taken days."""
+    assert search() == 0
+    train = folder / "run" / "train"
+    assert compile_main(["run/derived.hsp", "--train", "--quiet", "--recipe", "network.hsp"]) == 0
+    result = (train / "result.json").read_text()
+    with held(train):
+        assert search("--force") == 2
+    assert (folder / "run" / "derived.hsp").is_file()
+    assert search("--force", "--seed", "1") == 0
+    (one,) = listed(folder / "run")
+    assert one.test is None
+    assert (folder / "run" / "train-before" / "result.json").read_text() == result
+    assert "'run/train' is of the architecture that was found before: it is 'run/train-before' now" in "".join(
+        capsys.readouterr()
+    )
 
 
 def test_no_phase_of_the_run_before_counts_as_finished(folder: Path) -> None:
