@@ -22,6 +22,7 @@ def test_at_random_instants() -> None:
 
 
 RENAMES = (
+    "the text in source",
     "settings.hsp",
     "run.json",
     "space.json",
@@ -34,7 +35,7 @@ RENAMES = (
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", [4, 7], ids=lambda number: RENAMES[number - 1])
+@pytest.mark.parametrize("number", [5, 8], ids=lambda number: RENAMES[number - 1])
 def test_around_a_renaming(number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the checkpoint of an epoch and what is reported of it, too."""
     right = whole(Job.SEARCH).content
@@ -55,7 +56,7 @@ def test_around_a_renaming(number: int, after: bool, tmp_path: Path, monkeypatch
         patched.setattr(os, "replace", deadly)
         pid = begin(tmp_path, *Job.SEARCH.words)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    resumed = ["--resume"] if (number, after) != (4, False) else []
+    resumed = ["--resume"] if (number, after) != (5, False) else []
     done = finish(tmp_path, *Job.SEARCH.words, *resumed)
     assert done.code == 0, done.said
     assert differences(content(tmp_path), right) is None

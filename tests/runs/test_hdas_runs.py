@@ -62,7 +62,7 @@ def test_three_phases_and_a_network_of_unequal_stages(tmp_path: Path, capsys: py
     (tmp_path / "phases.hsp").write_text(PHASES)
     assert command("phases.hsp", "--search", "--out", "two") == 0
     written = sorted(path.name for path in (tmp_path / "two").iterdir() if path.name != LOCK)
-    assert written == ["derived.hsp", "macro", "micro", "run.json", "settings.hsp"]
+    assert written == ["derived.hsp", "macro", "micro", "run.json", "settings.hsp", "source"]
     assert (tmp_path / "two/derived.hsp").read_bytes() == (tmp_path / "two/macro/derived.hsp").read_bytes()
     # The third phase, on the cells that are there already.
     (tmp_path / "two/derived.hsp").unlink()

@@ -138,9 +138,12 @@ def test_the_space_is_that_of_the_provenance(run: Path, capsys: pytest.CaptureFi
     net = run.parent / "net.hsp"
     net.write_text(NET + "\n# changed\n")
     (run / "run.json").unlink()  # Its command names the file that this one is a copy of.
+    (run / "source").rename(run / "elsewhere")
     assert versus(run, 1) == 2
     assert "derived from 'net.hsp', which is not found as it was: name it with --space FILE" in capsys.readouterr().err
     assert versus(run, 1, "--space", str(net)) == 0
+    (run / "elsewhere").rename(run / "source")
+    assert versus(run, 1, "--force") == 0  # by the text that the run keeps
     net.write_text(NET.replace("n[i < 2]", "n[i < 3]"))
     assert versus(run, 1, "--space", str(net), "--force") == 2
     assert "is not in" in capsys.readouterr().err
