@@ -382,3 +382,21 @@ def test_proxies_beside_a_table(
     ):
         with pytest.raises(SystemExit, match=reason):
             regret.written(text, 5)
+
+
+def test_of_a_group_of_searches_the_loss_of_a_third_training_chooses(
+    finds: ModuleType, truth: ModuleType, tmp_path: Path
+) -> None:
+    """Its test accuracies, and those of the first two trainings, have no part in the choice."""
+    best_of = importlib.import_module("best_of")
+    table = made(truth, tmp_path / "t.csv", [[number / 10] * 2 for number in range(10)])
+    for number, loss in {3: 0.5, 5: 0.4, 8: 0.9, 9: 0.3}.items():
+        architecture = table.rows[number].architecture
+        table.add(architecture, 2, truth.Training(1 - number / 10, 1 - number / 10, 6.0, loss))
+    found = [(8, 20.0), (3, 20.0), (5, 20.0), (8, 10.0), (9, 30.0), (9, 20.0), (3, 1.0)]
+    first, second = best_of.groups(found, 3, table.rows, table)
+    assert first.shares == pytest.approx((0.85, 0.35, 0.55))
+    assert first.chosen == pytest.approx(0.55)
+    assert first.seconds == pytest.approx(3 * 20 + 3 * 6)
+    assert second.chosen == pytest.approx(0.95)
+    assert second.seconds == pytest.approx(60 + 3 * 6)
