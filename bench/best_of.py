@@ -4,16 +4,16 @@
 
 DARTS searches four times, trains what each search found, and keeps the best (Liu et al., ICLR 2019, section 3.2).
 Here the searches are those that `finds.py` kept, by their seeds, in groups of `--each`. Of a group that architecture is
-chosen whose training has the lowest mean loss, as `hdas-study --train` chooses: a third training, which the table or
-`NAME.more.csv` keeps, while the first two test what is chosen. A group takes the time of its searches and of a training
-each; random search of that time is what it is compared with.
+chosen whose training has the lowest mean loss, as `hdas-study --train` chooses: a third training, kept in
+`NAME.more.csv`, while the first two test what is chosen. A group takes the time of its searches and of a training each;
+random search of that time is what it is compared with.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 
@@ -55,15 +55,19 @@ def groups(found: Sequence[tuple[int, float]], each: int, rows: Mapping[int, Row
 
 
 def trained(numbers: Sequence[int], table: Table, more: Table, space: Space) -> dict[int, Row]:
-    """The rows of some architectures, with trainings that test and one that chooses; what is missing is trained."""
+    """The rows of some architectures, with trainings that test and one that chooses; what is missing is trained.
+
+    It goes to ``more``: the third trainings of the table are those of a random sample, which random search draws from.
+    """
+    found: dict[int, Row] = {}
     for number in dict.fromkeys(numbers):
-        home = table if number in table.rows else more
-        for seed in range(CHOOSES + 1):
-            known = home.rows[number].results if number in home.rows else {}
-            if seed not in known:
-                architecture, result = space.train(number, seed)
-                home.add(architecture, seed, result)
-    return {number: (table if number in table.rows else more).rows[number] for number in numbers}
+        homes = [home.rows[number] for home in (more, table) if number in home.rows]
+        results = {seed: result for row in homes for seed, result in row.results.items()}
+        for seed in set(range(CHOOSES + 1)) - results.keys():
+            architecture, results[seed] = space.train(number, seed)
+            more.add(architecture, seed, results[seed])
+        found[number] = replace(homes[-1], results=results)
+    return found
 
 
 def main() -> None:

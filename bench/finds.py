@@ -8,8 +8,8 @@ alphas; epochs and batch are the same for all, and what a method counts in epoch
 may be followed by lines of its own, `"darts, levels = 1; relax = gumbel"`, to tell which axis it is that finds.
 `halving` is random search that spends the time of a search of `darts` on short trainings: the better third of the
 architectures goes on to about three times the epochs. What is found is looked up in the table; an architecture that the
-table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
-random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
+table lacks is trained twice, as those of the table were, and kept in `NAME.more.csv`, so that the table stays a random
+sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
 it was. Seconds are those of the processor that made the table: a few of its architectures are trained again first, to
 tell how fast this one is. `--report` prints the table of docs/finds_methods.md from these files, and `--plot` draws
 it.
@@ -256,9 +256,9 @@ def ranking(finds: Finds, table: Table, more: Table) -> list[Placed]:
 def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
     """The table of docs/finds_methods.md: the better median first."""
     best = max(map(tested, table.rows.values()))
-    heads = "better than (median) | each | regret (mean) | p, one draw | draws of its time | p | p, halving"
+    heads = "better than (median) | each | regret (mean) | p, one draw | draws of its time | p | p, ranks | p, halving"
     yield f"| method | searches | {heads} | seconds |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     rows = ranking(finds, table, more)
     rival = next((row for row in rows if row.method == HALVING), None)
     for row in rows:
@@ -269,16 +269,17 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
         draws = drawn(table, mean(row.seconds))
         likely = chance_in(middle, count, draws)
         in_time = f"{likely:.2g}" if likely else "< 1e-05"
+        ranks = shown(mannwhitneyu(row.shares, draws, alternative="greater").pvalue)
         against = ""
         if rival is not None and rival is not row:
             against = shown(mannwhitneyu(row.accuracies, rival.accuracies, alternative="greater").pvalue)
         yield (
             f"| `{row.method}` | {count} | {middle:.1%} | {each} | {regret:.2%} | {chance} | {median(draws):.1%} "
-            f"| {in_time} | {against} | {mean(row.seconds):.0f} |"
+            f"| {in_time} | {ranks} | {against} | {mean(row.seconds):.0f} |"
         )
     for item in finds.all:
         if item.refusal:
-            yield f"| `{item.method}` | refused: {item.refusal} | | | | | | | | |"
+            yield f"| `{item.method}` | refused: {item.refusal} | | | | | | | | | |"
 
 
 def plot(rows: Sequence[Placed], table: Table, title: str, path: Path) -> None:
@@ -426,11 +427,12 @@ def halved(space: Space, seed: int, budget: float, epoch: float) -> Found:
 
 
 def known(numbers: Iterable[int | None], table: Table, more: Table, space: Space) -> None:
-    """Train what neither table has."""
-    for number in numbers:
-        if number is not None and number not in table.rows and number not in more.rows:
-            architecture, result = space.train(number, 0)
-            more.add(architecture, 0, result)
+    """Train what the table does not have, as often as its rows are tested."""
+    for number in sorted({number for number in numbers if number is not None} - table.rows.keys()):
+        has = more.rows[number].results if number in more.rows else {}
+        for seed in [seed for seed in range(TESTS) if seed not in has]:
+            architecture, result = space.train(number, seed)
+            more.add(architecture, seed, result)
 
 
 def main() -> None:
@@ -476,8 +478,8 @@ def main() -> None:
                     run = partial(halved, space, seed, mean(times), per_epoch)
                 found = run()
                 finds.add(replace(found, seconds=found.seconds * worth))
-                known([finds.all[-1].number], table, more, space)
                 print(finds.all[-1], flush=True)
+        known([item.number for item in finds.all], table, more, space)
     reported = finds.between(args.first, args.seeds)
     print("\n".join(report(reported, table, more)))
     if args.plot:

@@ -23,11 +23,12 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
-from statistics import mean, pstdev
+from statistics import mean, median, pstdev
 
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from compiler.analysis.architectures import Architectures
 from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys
@@ -45,6 +46,9 @@ from compiler.searcher.explore.tables import EQUIVALENCE, Training, trainings_of
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from hdas_dsl.tree.printer import print_module
+
+BEST = 20
+"""One in so many is among the best by a training; how another one ranks these is what can be hoped for."""
 
 VALIDATION = 5_000
 """How many training images, beside those that train, the validation accuracy is taken on, or all others."""
@@ -141,6 +145,12 @@ class Table:
                     first, second = ([getattr(found[seed], name) for found in both] for seed in (left, right))
                     value = correlation(first, second)
                     yield f"seeds {left}, {right}: rank correlation of the {name} accuracy {value} ({len(both):,})"
+        for by, of in permutations(self.seeds, 2):
+            both = [row.results for row in self.rows.values() if {of, by} <= row.results.keys()]
+            if len(both) >= BEST:
+                share = found_again([found[by].test for found in both], [found[of].test for found in both])
+                best = f"the best {1 / BEST:.0%} by the test of seed {by}"
+                yield f"{best} are better than {share:.1%} by that of seed {of} (median of {len(both) // BEST})"
         for of in self.seeds:
             for by in self.seeds:
                 both = [row.results for row in self.rows.values() if {of, by} <= row.results.keys()]
@@ -155,6 +165,13 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> str:
     if len({*first}) == 1 or len({*second}) == 1:
         return "undefined, as all values are equal"
     return f"{spearmanr(first, second).statistic:.3f}"
+
+
+def found_again(first: Sequence[float], second: Sequence[float]) -> float:
+    """Of the best by one training, the share that they are better than by another; their median, of equals half."""
+    shares = (rankdata(second) - 0.5) / len(second)
+    best = sorted(range(len(first)), key=lambda at: -first[at])[: len(first) // BEST]
+    return float(median(shares[best]))
 
 
 class Space:
