@@ -14,7 +14,7 @@ from compiler.backend.lowering.network import Network
 from compiler.backend.lowering.operators import slice_of
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation.correspondence import corresponding
-from compiler.derivation.specialise import specialise
+from compiler.derivation.discrete import discrete
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
@@ -31,9 +31,10 @@ from .inherited import Inherited
 
 @dataclass(frozen=True)
 class _Donor:
-    """What gives: the graph of one architecture, and the modules and operators behind its nodes, by their names."""
+    """What gives: a graph, an architecture in it, and the modules and operators behind its nodes, by their names."""
 
     graph: SpaceGraph
+    chosen: Selection
     modules: Mapping[str, nn.Module]
     operators: Mapping[str, Operator]
     used: frozenset[str]
@@ -76,7 +77,7 @@ def _given(donor: _Donor, target: Network, seed: int) -> Inherited:
     found: dict[str, list[str]] = {"whole": [], "part": [], "grown": []}
     names = {id(tensor): name for name, tensor in target.state_dict(keep_vars=True).items()}
     taken: set[str] = set()
-    for left, right in corresponding(donor.graph, own):
+    for left, right in corresponding(donor.graph, own, donor.chosen):
         theirs, node, payload = donor.graph.node(left).name, own.node(right), own.node(right).payload
         if node.name not in mine or theirs not in theirs_of or not isinstance(payload, Prim):
             continue
@@ -119,7 +120,7 @@ def _take(own: Tensor, name: str, given: Tensor, large: Operator, small: Operato
 
 def _of_network(source: Network) -> _Donor:
     graph = flatten(source.space.block.graph)
-    return _Donor(graph, source.built, dict(_operators(graph)), frozenset(source.built))
+    return _Donor(graph, {}, source.built, dict(_operators(graph)), frozenset(source.built))
 
 
 def _of_supernet(supernet: Relaxed, own: Elaborated) -> _Donor:
@@ -141,9 +142,10 @@ def _of_supernet(supernet: Relaxed, own: Elaborated) -> _Donor:
         assert isinstance(supernet, Supernet)
         modules = dict(supernet.lowering.first.modules)
         operators = dict(_operators(flatten(supernet.lowering.space.block.graph)))
-    running = _running(flatten(space.block.graph), chosen)
-    used = frozenset(name for name in running if name in modules)
-    return _Donor(flatten(specialise(space, chosen).block.graph), modules, operators, used)
+    used = frozenset(name for name in _running(flatten(space.block.graph), chosen) if name in modules)
+    variant = discrete(space)  # whose nodes have the names of the supernet's, which those of an architecture may not
+    graph = flatten(variant.network.block.graph)
+    return _Donor(graph, variant.selection(chosen), modules, operators, used)
 
 
 def _operators(graph: SpaceGraph) -> Iterator[tuple[str, Operator]]:

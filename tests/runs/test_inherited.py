@@ -59,6 +59,45 @@ def test_of_a_mixture(seed: int) -> None:
     assert check(searched, Supernet(searched), seed).exact
 
 
+INNER = """\
+hsp 1
+op block(x; k) = x -> conv(1, 4) -> dwconv(k)
+
+cell Part@0(x) {
+  output x -> (relu | gelu) -> conv(3)
+}
+
+cell Part@1(x) {
+  output x -> (relu | gelu) -> conv(3)
+}
+
+network Net(x: [3, 8, 8]) {
+  a = x -> block(k = 3 | 5)
+  b = a -> (Part@0 | Part@1)
+  output b -> (Part@0 | Part@1) -> classifier(10)
+}
+"""
+
+
+@pytest.mark.parametrize("one_path", [False, True])
+def test_of_the_supernet_that_it_was_derived_from(one_path: bool) -> None:
+    """An operation of one primitive has its name alone, and copies that chose alike stay those that they are."""
+    searched = space(INNER)
+    for seed in range(8):
+        numbers = torch.Generator().manual_seed(seed)
+        supernet = randomize(OnePath(searched) if one_path else Supernet(searched), seed).eval()
+        with torch.no_grad():
+            for alpha in supernet.alphas.values():
+                alpha.copy_(1e4 * torch.randn(alpha.shape, generator=numbers))
+        _, derived = architecture(searched, supernet.chosen(), relaxed=False)
+        network = randomize(Network(derived), seed=1).eval()
+        assert inherit(supernet, network).exact
+        x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+        actual, expected = network(x), supernet(x)
+        assert isinstance(actual, Tensor)
+        assert_same({"output": actual}, {"output": expected}, 1e-9)
+
+
 def test_what_differs_is_told() -> None:
     """DARTS searches with norms without scale and shift, and behind pools, and trains without the latter."""
     searched = space("darts.hsp", c=4, cells=3, size=16)

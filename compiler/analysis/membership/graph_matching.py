@@ -98,7 +98,8 @@ class GraphMatcher:
         """All ways in which an item of a choice can be node ``a``, with the decision that takes it."""
         decisions = [self.decisions[path] for path in payload.decisions]
         matched = False
-        for source, row in zip(self.mine.sources(s), payload.rows, strict=True):
+        ways = zip(self.mine.sources(s), payload.rows, strict=True)
+        for source, row in sorted(ways, key=lambda way: not self.is_same_copy(way[0], a)):
             for found in self.unify(source, a, top):
                 for assignment in row:
                     choice: Selection = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
@@ -114,6 +115,11 @@ class GraphMatcher:
             items = " | ".join(decisions[0].items)
             text = expression(self.theirs, a, shown=ARGUMENT.findall(items))
             self.misses.note(rank, decisions[0].path, f"'{text}' is none of {items}")
+
+    def is_same_copy(self, s: int, a: int) -> bool:
+        """Whether two nodes are of copies of one path: of those that do the same, it is the one that is meant."""
+        mine, theirs = self.mine.node(s).payload, self.theirs.node(a).payload
+        return isinstance(mine, Call) and isinstance(theirs, Call) and mine.block.copy == theirs.block.copy
 
     def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Selection]:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
