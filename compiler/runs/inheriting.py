@@ -13,6 +13,7 @@ from compiler.analysis.membership.query import decisions_of
 from compiler.backend.lowering.network import Network
 from compiler.backend.lowering.operators import slice_of
 from compiler.backend.passes.flatten import flatten
+from compiler.backend.torch_modules.regularisation import Fade
 from compiler.derivation.correspondence import corresponding
 from compiler.derivation.discrete import discrete
 from compiler.derivation.strongest import default_decisions
@@ -39,6 +40,8 @@ class _Donor:
     operators: Mapping[str, Operator]
     used: frozenset[str]
     """The modules that run in this architecture."""
+    adds: bool = False
+    """Whether it adds items to its menus that no architecture has, as `beside` does."""
 
 
 @torch.no_grad()
@@ -88,7 +91,7 @@ def _given(donor: _Donor, target: Network, seed: int) -> Inherited:
                 found[kind].append(names.pop(id(tensor)))
     unused = tuple(sorted(name for name in donor.used - taken if theirs_of[name]))
     needed = {id(tensor) for name in _running(own, {}) for tensor in mine.get(name, {}).values()}
-    exact = not (found["grown"] or unused or needed & names.keys())
+    exact = not (donor.adds or found["grown"] or unused or needed & names.keys())
     whole, part, grown = (tuple(found[kind]) for kind in ("whole", "part", "grown"))
     return Inherited(whole, part, grown, tuple(names.values()), unused, exact)
 
@@ -145,7 +148,8 @@ def _of_supernet(supernet: Relaxed, own: Elaborated) -> _Donor:
     used = frozenset(name for name in _running(flatten(space.block.graph), chosen) if name in modules)
     variant = discrete(space)  # whose nodes have the names of the supernet's, which those of an architecture may not
     graph = flatten(variant.network.block.graph)
-    return _Donor(graph, variant.selection(chosen), modules, operators, used)
+    adds = any(isinstance(module, Fade) for module in supernet.modules())
+    return _Donor(graph, variant.selection(chosen), modules, operators, used, adds)
 
 
 def _operators(graph: SpaceGraph) -> Iterator[tuple[str, Operator]]:

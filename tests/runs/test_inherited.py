@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,7 +14,7 @@ from compiler.analysis.membership.query import decisions_of
 from compiler.backend.lowering.network import Network
 from compiler.elaborate import Elaborated
 from compiler.runs.inherited import Inherited
-from compiler.runs.modules import inherit
+from compiler.runs.modules import derive, inherit, load
 from compiler.searcher.relaxations import OnePath, Relaxed, Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.util.errors import UsageError
@@ -96,6 +98,16 @@ def test_of_the_supernet_that_it_was_derived_from(one_path: bool) -> None:
         actual, expected = network(x), supernet(x)
         assert isinstance(actual, Tensor)
         assert_same({"output": actual}, {"output": expected}, 1e-9)
+
+
+def test_an_item_beside_the_others_makes_outputs_differ(tmp_path: Path) -> None:
+    section = "search Net {\n  data = digits\n  beside = relu(1)\n}\n"
+    for text, exact in ((INNER, True), (INNER + section, False)):
+        (tmp_path / "net.hsp").write_text(text)
+        supernet = load(tmp_path / "net.hsp")
+        assert isinstance(supernet, Relaxed)
+        (tmp_path / "found.hsp").write_text(derive(supernet))
+        assert inherit(supernet, load(tmp_path / "found.hsp")).exact is exact
 
 
 def test_what_differs_is_told() -> None:
