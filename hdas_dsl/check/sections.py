@@ -83,6 +83,9 @@ class Sections:
         spans: dict[str, Span] = {}
         for line in lines:
             self.report.define(spans, line.name, line.ident.span, f"there are two phases '{line.name}'")
+        if search.target is None and not lines:
+            message = "this `search` names no network, and has no phases that do"
+            self.report.error(Code.PHASE, search.span.head(len("search")), message, "write `search NET { ... }`")
         for line in lines:
             self._target(line.target, dict(phases), spans)
             self._settings(line.settings, Scope(phases=dict(phases), later=spans))
