@@ -60,7 +60,7 @@ def _kept(space: Elaborated, network: Elaborated, path: str) -> tuple[int, ...]:
     """The items of a decision of the space that the discrete network has, by index."""
     if path not in space.decisions:
         raise DifferentDecisionsError(f"'{path}' is decided in the discrete network only")
-    kept = tuple(index for index, derivable in enumerate(space.decisions[path].derivable) if derivable)
+    kept = space.decisions[path].derivable_items
     if len(kept) != len(network.decisions[path].items):
         raise DifferentDecisionsError(f"'{path}' has other items in the discrete network")
     return kept

@@ -21,7 +21,7 @@ def extreme(paths: Paths, largest: bool) -> Selection:
         before = dict(chosen)
         for menu in menus:
             chosen[menu.path] = max(
-                ((item,) for item in _derivable(menu)),
+                ((item,) for item in menu.derivable_items),
                 key=lambda taken: _size(paths, {**chosen, menu.path: taken}, sign),
             )
         if chosen == before:
@@ -30,17 +30,13 @@ def extreme(paths: Paths, largest: bool) -> Selection:
 
 
 def _start(decision: Decision, sign: int) -> tuple[int, ...]:
-    usable = _derivable(decision)
+    usable = decision.derivable_items
     match decision.kind:
         case DecisionKind.PICK:
             return tuple(range(decision.most if sign > 0 else max(decision.least, 1)))
         case DecisionKind.NUMBER | DecisionKind.SIZE if decision.numbers:
             return (max(usable, key=lambda item: sign * decision.numbers[item]),)
     return (usable[0],)
-
-
-def _derivable(decision: Decision) -> list[int]:
-    return [item for item, found in enumerate(decision.derivable) if found]
 
 
 def _size(paths: Paths, chosen: Selection, sign: int) -> float:

@@ -68,6 +68,11 @@ class Decision:
         """Whether each item is taken or not by its own strength alone: a pick of no fixed number."""
         return self.kind is DecisionKind.PICK and not self.candidates and not 0 < self.least == self.most
 
+    @property
+    def derivable_items(self) -> tuple[int, ...]:
+        """The items, by index, that a discrete architecture may have."""
+        return tuple(item for item, derivable in enumerate(self.derivable) if derivable)
+
     def probability(self, item: int | None) -> float:
         """The probability of an item in draws by weights; of a pick, for None, the probability of each of its sets."""
         if self.kind is DecisionKind.PICK:
@@ -75,7 +80,7 @@ class Decision:
             return 1 / sets if item is None else 1.0
         assert item is not None, "some item is taken"
         weights = self.weights or (1.0,) * len(self.items)
-        return weights[item] / sum(w for w, derivable in zip(weights, self.derivable, strict=True) if derivable)
+        return weights[item] / sum(weights[other] for other in self.derivable_items)
 
     @property
     def amount(self) -> str:

@@ -46,7 +46,7 @@ def _others(decision: Decision, items: tuple[int, ...]) -> Iterator[tuple[int, .
             for gone in items if decision.bounded else ():
                 yield from (tuple(sorted({*items} - {gone} | {item})) for item in every if item not in items)
         case _:
-            yield from ((item,) for item in every if decision.derivable[item] and (item,) != items)
+            yield from ((item,) for item in decision.derivable_items if (item,) != items)
 
 
 def changed(part: Part, parent: Selection, path: str, items: tuple[int, ...], source: Random) -> Selection | None:
@@ -94,7 +94,7 @@ def _drawn(decision: Decision, source: Random) -> tuple[int, ...]:
             size = source.choices(sizes, [comb(len(every), k) for k in sizes])[0] if len(sizes) > 1 else sizes[0]
             return tuple(sorted(source.sample(every, size)))
         case _:
-            return (source.choice([item for item in every if decision.derivable[item]]),)
+            return (source.choice(decision.derivable_items),)
 
 
 # ---------------------------------------------------------------- two crossed

@@ -152,7 +152,7 @@ def _variables(path: str, decision: Decision) -> Iterator[Variable]:
     elif decision.kind is DecisionKind.PICK:
         yield Variable(path, tuple(selections(decision)))
     else:
-        yield Variable(path, tuple((item,) for item in items if decision.derivable[item]))
+        yield Variable(path, tuple((item,) for item in decision.derivable_items))
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,9 @@ def _ways(decision: Decision) -> list[tuple[int, ...]]:
             if len(found) > MOST:
                 return []
         return found
-    derivable = [item for item, allowed in enumerate(decision.derivable) if allowed]
+    derivable = decision.derivable_items
     if decision.numbers:
-        derivable.sort(key=lambda item: decision.numbers[item])
+        return [(item,) for item in sorted(derivable, key=lambda item: decision.numbers[item])]
     return [(item,) for item in derivable]
 
 

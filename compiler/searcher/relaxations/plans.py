@@ -92,7 +92,7 @@ class Fairly(Plan):
     def _columns(self) -> tuple[Selection, ...]:
         rows = {}
         for path, decision in self.one.operations.paths.decisions.items():
-            items = [index for index, found in enumerate(decision.derivable) if found]
+            items = decision.derivable_items
             rows[path] = [items[at] for at in torch.randperm(len(items)).tolist()]
         columns = zip(*rows.values(), strict=True)
         return tuple({path: (item,) for path, item in zip(rows, column, strict=True)} for column in columns)

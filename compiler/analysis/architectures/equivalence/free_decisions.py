@@ -84,13 +84,9 @@ class _Uses:
             self.numbers.setdefault(path, []).append({n: v for n, v in undecided.items() if v.decisions == (path,)})
 
 
-def _derivable(decision: Decision) -> tuple[int, ...]:
-    return tuple(item for item, usable in enumerate(decision.derivable) if usable)
-
-
 def _number(decision: Decision, params: Params) -> FreeDecision:
     """A decision that settles parameters of one vertex, and nothing else."""
-    items = _derivable(decision)
+    items = decision.derivable_items
     given = [(name, value) for name, value in params.items() if isinstance(value, Var)]
     domain = frozenset(tuple((name, value.values[item]) for name, value in given) for item in items)
     return FreeDecision(items[0], items[1:], Variable(decision.path, domain))
@@ -110,7 +106,7 @@ class _Labels:
 
     def operation(self, decision: Decision, mix: int) -> FreeDecision | None:
         """The largest set of items that are operations of the same tensors, and treat zeros alike if that matters."""
-        items = _derivable(decision)
+        items = decision.derivable_items
         payload = self.graph.node(mix).payload
         assert isinstance(payload, Mix)
         groups: dict[tuple[bool, tuple[int, ...]], dict[int, Label]] = {}
