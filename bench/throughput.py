@@ -3,7 +3,7 @@
     python bench/throughput.py [--workers 2] [--trials 12] [--epochs 12] [--rounds 1]
 
 A small space is explored by random draws with `judge = trained`. The time is that from the first trial that ended to
-the last, so that starting processes is no part of it. Printed are trials a second, and the ratio.
+the last, so that starting processes is not part of it. Printed are trials a second, and the ratio.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ NAME = "hdas-dsl"
 def cache_folder() -> Path | None:
     """The folder, made if there is none: ``$XDG_CACHE_HOME/hdas-dsl``, else ``~/.cache/hdas-dsl``.
 
-    It holds code that is run, so nobody but the user may be able to write into it: the folder is no symbolic link,
+    It holds code that is run, so nobody but the user may be able to write into it: the folder is not a symbolic link,
     belongs to the user, is not writable by the group or others, and no folder above it may be renamed by everybody.
 
     Returns:

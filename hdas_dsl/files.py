@@ -47,7 +47,7 @@ class Loader:
         return None if unit is None else Instance(unit, {}, self._pool)
 
     def load_text(self, text: str, name: str, folder: Path | None = None) -> Instance | None:
-        """Reads a text that is no file (standard input, a derived phase); ``folder`` is where its uses look first.
+        """Reads a text that is not a file (standard input, a derived phase); ``folder`` is where its uses look first.
 
         Returns:
             None where the text cannot be parsed.
@@ -167,7 +167,7 @@ def _of_library(name: str, text: str) -> tuple[ast.Module | None, Source, int]:
 
 
 def unreadable(name: str, error: Exception, span: Span | None = None) -> Diagnostic:
-    """The diagnostic of a file that does not exist or is no text."""
+    """The diagnostic of a file that does not exist or is not text."""
     why = (
         "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or str(error)
     )

@@ -103,7 +103,7 @@ def is_element(name: str, families: Mapping[str, object]) -> bool:
 
 
 def bare_name(expr: ast.Node) -> str:
-    """A name without the alias of its file, `skip` of `nb.skip`; empty where the expression is no name."""
+    """A name without the alias of its file, `skip` of `nb.skip`; empty where the expression is not a name."""
     return expr.id if isinstance(expr, ast.Name) else expr.name if isinstance(expr, ast.Field) else ""
 
 

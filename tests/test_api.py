@@ -193,7 +193,7 @@ def test_callbacks_and_loggers_hear_of_a_search_and_a_training(tmp_path: Path) -
     outcome = train(report.derived, tmp_path / "train", callbacks=[heard, kept])
     assert kept.metrics["end/accuracy"] == [(1, outcome.accuracy)]
     assert (heard.ends[2].kind, heard.ends[2].file) == ("train", outcome.weights)
-    with pytest.raises(UsageError, match="is no callback"):
+    with pytest.raises(UsageError, match="is not a callback"):
         search(path, folder, callbacks=[Heard], force=True)  # type: ignore[list-item]
 
 

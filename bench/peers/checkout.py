@@ -41,7 +41,7 @@ def load_module(folder: Path, name: str, *others: Path) -> ModuleType:
         CheckoutError: where the folder is not such a checkout, or its code does not run here.
     """
     if not (folder / f"{name.replace('.', '/')}.py").is_file():
-        raise CheckoutError(f"{folder} is no such checkout: it has no {name.replace('.', '/')}.py")
+        raise CheckoutError(f"{folder} is not such a checkout: it has no {name.replace('.', '/')}.py")
     finders: list[MetaPathFinder] = [_Finder((folder, *others)), _Absent()]
     sys.meta_path[:0] = finders
     try:

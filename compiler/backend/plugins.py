@@ -83,7 +83,7 @@ class Plugin(External):
         """The module, whose output has the declared shape.
 
         Raises:
-            LoweringError: it cannot be made, is no module, or its output has another shape.
+            LoweringError: it cannot be made, is not a module, or its output has another shape.
         """
         self.check_output(self.on_meta(inputs), inputs, output)
         return self.make(inputs)
@@ -96,7 +96,7 @@ class Plugin(External):
 
         found = self.imported()
         if not isinstance(found, type) or not issubclass(found, nn.Module):
-            raise LoweringError(f"the plugin '{self.declared}' is no torch module")
+            raise LoweringError(f"the plugin '{self.declared}' is not a torch module")
         return found
 
     def imported(self) -> object:
@@ -173,14 +173,14 @@ class AllowedPlugins(Plugins):
         return None
 
     def own_class(self, declared: str, group: str) -> type | None:
-        """A class that is no operation, if it is allowed."""
+        """A class that is not an operation, if it is allowed."""
         place = _place(declared, group)
         plugin = self.resolve(place, ())
         if plugin is None:
             return None
         found = plugin.imported()
         if not isinstance(found, type):
-            raise UsageError(f"'{place}' is no class")
+            raise UsageError(f"'{place}' is not a class")
         return found
 
     @property
@@ -203,10 +203,10 @@ def allow(items: Iterable[str | Path]) -> Externals:
 
 
 def own_class(externals: Externals, declared: str, group: str) -> type:
-    """A class of a user's own, which is no operation: by its place, or by the name of an entry point of a group.
+    """A class of a user's own, which is not an operation: by its place, or by the name of an entry point of a group.
 
     Raises:
-        UsageError: it is not allowed, there is no such entry point, or it is no class.
+        UsageError: it is not allowed, there is no such entry point, or it is not a class.
         LoweringError: it cannot be imported.
     """
     place = _place(declared, group)  # a missing entry point is an error even where no plugin is allowed
@@ -239,7 +239,7 @@ def own_function(externals: Externals, declared: str) -> Callable[[], object]:
         raise _not_allowed(declared)
     found = plugin.imported()
     if not callable(found):
-        raise UsageError(f"'{declared}' is no function")
+        raise UsageError(f"'{declared}' is not a function")
     return found
 
 
@@ -277,7 +277,7 @@ def _of_file(file: Path) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"'{file.name}' is no Python file")
+        raise ImportError(f"'{file.name}' is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

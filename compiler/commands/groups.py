@@ -31,7 +31,7 @@ def standard_input() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is no text in UTF-8: {error.reason} at byte {error.start}") from None
+        raise UsageError(f"standard input is not text in UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def existing(path: Path) -> Path:

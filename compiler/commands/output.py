@@ -25,7 +25,7 @@ def put(text: str) -> None:
 
 
 def put_bytes(data: bytes) -> None:
-    """Write what is no text to standard output."""
+    """Write what is not text to standard output."""
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

@@ -43,7 +43,7 @@ class ReportRuns(Command):
 
         for folder in self.runs:
             if not folder.is_dir():
-                raise UsageError(f"'{folder}' is no folder")
+                raise UsageError(f"'{folder}' is not a folder")
         report = report_of(self.runs, self.plugins, self.title)
         if self.json is not None:
             atomic_write(self.json, report.model_dump_json(indent=2) + "\n")

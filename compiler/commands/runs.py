@@ -38,7 +38,7 @@ class ListRuns(Command):
         from compiler.run_report.listing import listed, table_of
 
         if not self.folder.is_dir():
-            raise UsageError(f"'{self.folder}' is no folder")
+            raise UsageError(f"'{self.folder}' is not a folder")
         rows = list(listed(self.folder, self.plugins))
         if self.json:
             line(json.dumps({"runs": [row.model_dump(mode="json") for row in rows]}))

@@ -16,7 +16,7 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"'{text}' is no whole number") from None
+        raise UsageError(f"'{text}' is not a whole number") from None
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -48,7 +48,7 @@ def real(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"'{text}' is no number") from None
+        raise UsageError(f"'{text}' is not a number") from None
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -89,5 +89,5 @@ def read_bytes(text: str) -> int:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise UsageError(f"'{text}' is no size of memory: write it like 800M or 1.5G")
+        raise UsageError(f"'{text}' is not a size of memory: write it like 800M or 1.5G")
     return int(value)

@@ -104,7 +104,7 @@ class Bundles:
         return [node] if count == 1 else [ast.Index(node, (ast.Number(str(number)),)) for number in range(count)]
 
     def _indexed(self, node: ast.Expr, at: Place, number: int, item: Value) -> ast.Expr | None:
-        """An element of a bundle that is no line of its own: its literal, else the bundle by index."""
+        """An element of a bundle that is not a line of its own: its literal, else the bundle by index."""
         if not self.recorded.presence.exists(item):
             return None
         return self.literal(item) or ast.Index(self.expr(node, at), (ast.Number(str(number)),), span=node.span)

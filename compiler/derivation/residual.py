@@ -55,7 +55,7 @@ class Residual:
         return self.without_choice(node, at)
 
     def without_choice(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901 (a table)
-        """The residual of an expression that is no choice, or of the mention of one that is left whole."""
+        """The residual of an expression that is not a choice, or of the mention of one that is left whole."""
         match node:
             case ast.Name():
                 return self.name(node, at)

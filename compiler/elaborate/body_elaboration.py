@@ -112,7 +112,7 @@ class BodyElaboration:
         decisions: the paths of its decisions, in order; ``grammars``: those of its mentions of grammars.
         prune: whether the body says so.
         graph: the nodes made so far; ``undecided``: the decision of each that stands for an undecided operation and
-            is no mixture: it works on a share of the channels, or something is added.
+            is not a mixture: it works on a share of the channels, or something is added.
         trace: what each expression was.
         results: what the names of phases stand for where a section speaks of this body, which none of its lines can.
     """

@@ -117,7 +117,7 @@ def read_network_call(
         externals: the primitives and plugins that external operations may name.
 
     Raises:
-        ElaborationError: it is no network, or an argument has an error.
+        ElaborationError: it is not a network, or an argument has an error.
         AlreadyReportedError: it depends on something with an error that is reported elsewhere.
     """
     interpreter = Interpreter(Session(externals=externals))

@@ -24,7 +24,7 @@ class PresentItem:
 
 
 def items_of(definition: ast.MenuDef) -> tuple[ast.Item, ...]:
-    """The items of a menu, whether present or not; a menu that is no choice is its only item."""
+    """The items of a menu, whether present or not; a menu that is not a choice is its only item."""
     value = definition.value
     return value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
 

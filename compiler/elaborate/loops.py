@@ -25,7 +25,7 @@ def check_loop(graph: SpaceGraph, inputs: Sequence[Tensor], span: Span) -> None:
         searched = "each width has a `scan` of its own, `scan(A, c = 4) -> linear(8) | scan(A, c = 8)`"
         placed = "`x -> scan(Cell)` puts a cell between the two ends of a loop"
         hint = searched if isinstance(state.payload, Mix) else placed
-        raise ElaborationError(Code.KIND, span, f"'{state.name}' is no state that a loop starts from", hint)
+        raise ElaborationError(Code.KIND, span, f"'{state.name}' is not a state that a loop starts from", hint)
     if not isinstance(given.payload, Call) or given.payload.block.is_operation:
         chosen = "each choice of cells has a `scan` of its own, `scan(A) | scan(B)`"
         hint = chosen if isinstance(given.payload, Mix) else "write a `cell` for it: `cell Step(x, h) { output ... }`"

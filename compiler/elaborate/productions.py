@@ -175,7 +175,7 @@ def literal(value: Value) -> ast.Expr:
     if isinstance(value, bool):
         return ast.Name(str(value).lower())
     if not isinstance(value, int | float):
-        raise ValueError(f"{kind(value)} is no number")
+        raise ValueError(f"{kind(value)} is not a number")
     size = ast.Number(str(tidy(abs(value))))
     return ast.Unary("-", size) if value < 0 else size
 

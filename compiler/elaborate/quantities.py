@@ -77,7 +77,7 @@ def read_preference(
     """A preference of a body, about its own families or about the whole network.
 
     Raises:
-        ElaborationError: its weight is neither a plain number nor a schedule, or its expression is no quantity.
+        ElaborationError: its weight is neither a plain number nor a schedule, or its expression is not a quantity.
     """
     weight = 1.0 if line.weight is None else _weight(line.weight, body, plain)
     quantity = _PreferenceReader(body, decisions, copies, plain).quantity(line.quantity)
@@ -273,7 +273,7 @@ class _PreferenceReader(_Reader):
             name = expr.func.id
         hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
         shown = expr.span.text if name in QUANTITIES else name
-        raise ElaborationError(Code.QUANTITY, expr.span, f"'{shown}' is no quantity", hint)
+        raise ElaborationError(Code.QUANTITY, expr.span, f"'{shown}' is not a quantity", hint)
 
 
 def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:

@@ -139,7 +139,7 @@ class Reading(Generic[V]):
         return None if number is None else self._values.get((number, turns))
 
     def choice(self, node: ast.Node, turns: Turns) -> ChoiceRecord[V] | None:
-        """The record of a choice; None where the node is no choice, or was not evaluated."""
+        """The record of a choice; None where the node is not a choice, or was not evaluated."""
         number = None if self.index is None else self.index.number(node)
         return None if number is None else self._choices.get((number, turns))
 
@@ -176,7 +176,7 @@ class Position(NamedTuple, Generic[V]):
         return self.reading.value(node, self.each)
 
     def choice(self, node: ast.Node) -> ChoiceRecord[V] | None:
-        """The record of a choice here; None where the node is no choice, or was not evaluated."""
+        """The record of a choice here; None where the node is not a choice, or was not evaluated."""
         return self.reading.choice(node, self.each)
 
 

@@ -130,7 +130,7 @@ class SpaceGraph:
         return self._sources[index]
 
     def readers(self, index: int) -> Sequence[int]:
-        """The nodes that read a node, in order, once for each slot; an output of the graph is no reader."""
+        """The nodes that read a node, in order, once for each slot; an output of the graph is not a reader."""
         return self._readers[index]
 
     @property

@@ -57,7 +57,7 @@ def reason(error: Exception) -> str:
             return "the number is too large"
         case TypeError():
             return "it needs numbers"
-    return "it is no real number"
+    return "it is not a real number"
 
 
 def round_to(step: float, value: float) -> int:

@@ -75,13 +75,13 @@ def rename(
     """Another name for what the name at a place refers to, wherever it stands.
 
     Raises:
-        UsageError: it is no name, or that of something of the shipped library or of a file that is not here.
+        UsageError: it is not a name, or that of something of the shipped library or of a file that is not here.
     """
     found = mention_at(document.mentions, offset(document.source, place))
     if found is None:
         return None
     if not NAME.fullmatch(name):
-        raise UsageError(f"'{name}' is no name: it has letters, digits and _, and begins with no digit")
+        raise UsageError(f"'{name}' is not a name: it has letters, digits and _, and begins with no digit")
     if is_library(found.target.unit):
         raise UsageError(f"'{found.target.name}' is of the shipped library, which stays as it is")
     texts = [(uri, document), *others]

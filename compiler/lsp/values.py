@@ -70,7 +70,7 @@ def tensors(value: Value) -> tuple[Tensor, ...]:
 
 
 def shapes(items: Iterable[Occurrence]) -> str:
-    """The shapes of an expression, each once; nothing where it is no tensor."""
+    """The shapes of an expression, each once; nothing where it is not a tensor."""
     found: dict[str, None] = {}
     for item in items:
         made = tensors(item.value)

@@ -61,7 +61,7 @@ def compile_file(
         The program, or None where there are errors, and all diagnostics, warnings included.
 
     Raises:
-        HspError: when a derived file in ``found`` is no text of the language.
+        HspError: when a derived file in ``found`` is not text of the language.
         UsageError: when an override names nothing.
     """
     loader = Loader()

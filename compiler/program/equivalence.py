@@ -70,7 +70,7 @@ class Equivalence:
 
 
 ISOMORPHIC = Equivalence("isomorphic")
-"""The graphs of operations are isomorphic; a zero is no edge, and all lines count."""
+"""The graphs of operations are isomorphic; a zero is not an edge, and all lines count."""
 
 PRUNED = Equivalence("pruned", dead=Dead.UNCONNECTED)
 """Isomorphic after everything is gone that lies on no way from an input to the output."""

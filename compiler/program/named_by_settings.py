@@ -33,7 +33,9 @@ def unknown_names(space: Elaborated, settings: SearchSettings, span: Span) -> It
     for preference in space.preferences:
         for part in parts(preference.quantity):
             if isinstance(part, AlphaMean) and part.copy is not None and not any(map(part.covers, space.copies)):
-                message = f"'{preference.name}' measures the choices of '{part.copy}', which is no cell or stage here"
+                message = (
+                    f"'{preference.name}' measures the choices of '{part.copy}', which is not a cell or stage here"
+                )
                 yield Diagnostic(Code.VALUE, span, message, _cells(space, part.copy) or f"write `{part.form.value}`")
 
 

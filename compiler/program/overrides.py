@@ -75,7 +75,7 @@ def override_of(name: str, value: object) -> Override:
     need no quotes of their own: ``data="waves.npz"``, ``task="mine.py:Task"``.
 
     Raises:
-        UsageError: a string is no expression, or a sequence holds what no setting may have.
+        UsageError: a string is not an expression, or a sequence holds what no setting may have.
     """
     dotted = name.replace("__", ".")
     if isinstance(value, ast.Expr):

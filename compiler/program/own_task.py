@@ -16,14 +16,14 @@ def with_own_task(settings: S, plugins: Plugins) -> S:
     """The settings with their task made; as they are where it is one of the language, or not allowed.
 
     Raises:
-        UsageError: it cannot be made, or is no task.
+        UsageError: it cannot be made, or is not a task.
         LoweringError: it cannot be imported.
     """
     task = settings.task
     if not isinstance(task, OwnTask) or (found := plugins.own_class(task.path, TASKS)) is None:
         return settings
     if not issubclass(found, Described):
-        raise UsageError(f"'{task.path}' is no `UserTask` of compiler.searcher.engine.user_task")
+        raise UsageError(f"'{task.path}' is not a `UserTask` of compiler.searcher.engine.user_task")
     with asked(task.path, "cannot be made"):
         made = found()
     if not (isinstance(made.metric, str) and made.metric.isidentifier()):

@@ -61,7 +61,7 @@ def read_phases(
         train: the section that may train a network of their results.
 
     Raises:
-        HspError: when a derived file in ``found`` is no text of the language.
+        HspError: when a derived file in ``found`` is not text of the language.
         UsageError: an override has a value that its setting may not have.
     """
     given = (item.value for item in compilation.overrides if isinstance(item.value, ast.Node))
@@ -174,7 +174,7 @@ class _PhaseReader:
         space, so that a message about the stand-in would quote the lines of another file, and the rest have no place.
 
         Raises:
-            HspError: the derived file is no text of the language.
+            HspError: the derived file is not text of the language.
         """
         text = self.found.get(phase.name)
         if text is None:

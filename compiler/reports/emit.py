@@ -77,7 +77,7 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
 """The forms of a space by name, in the order of the pipeline; pictures last."""
 
 SVG, PNG = "svg", "png"
-"""The words of `--emit` for pictures; `emit_png` makes the second, which is no text."""
+"""The words of `--emit` for pictures; `emit_png` makes the second, which is not text."""
 
 SEARCH = "search"
 """The word of `--emit` for the settings of a search."""

@@ -189,7 +189,7 @@ class _Writer:
             if edge.op not in known:
                 place = f"{definition.copy}.{template.family}{j}"
                 return InexpressibleError(
-                    edge.span, f"'{place}' applies '{edge.op}', which is no operation of the space"
+                    edge.span, f"'{place}' applies '{edge.op}', which is not an operation of the space"
                 )
         return None
 

@@ -22,7 +22,7 @@ class RunMetrics(BaseModel):
     metrics: tuple[Metric, ...] = ()
     """The metrics of the tasks, each once, that of the last phase last."""
     judged: Metric | None = None
-    """The metric of an explorer's scores, where it is no metric of a task."""
+    """The metric of an explorer's scores, where it is not a metric of a task."""
 
     @property
     def scored(self) -> Metric:

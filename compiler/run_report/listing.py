@@ -140,7 +140,7 @@ def _study(folder: Path) -> Listed:
 
 
 def table_of(rows: Sequence[Listed]) -> Table:
-    """The rows for a terminal; a metric that is no accuracy is named."""
+    """The rows for a terminal; a metric that is not an accuracy is named."""
     heads = ("run", "kind", "state", "done", "score", "test", "parameters", "multiply-adds", "time")
     cells = [
         (

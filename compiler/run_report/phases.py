@@ -228,7 +228,7 @@ def second_of(derived: Derived | None, second: Derived | None) -> RunnerUp | Non
     found = None if derived is None or second is None else differences(derived.text, second.text)
     if second is None or found is None:
         return None
-    # A definition that only one of both uses is no choice: its path has no dot.
+    # A definition that only one of both uses is not a choice: its path has no dot.
     changes = [item for item in found.changes if "." in item.path]
     differs = {item.path: (item.left or "nothing", item.right or "nothing") for item in changes}
     below = number_of(second.said.get("log_probability_below", ""))

@@ -16,7 +16,7 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
     if not isinstance(settings.data, ArrayFile):
         check_single_input(space, f"`data = {settings.data.word}` has one")
     if type(settings.data) in BUILT_IN and len(space.input.dims) != 3:
-        raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
+        raise UsageError(f"network '{space.name}' takes {space.input}, which is not an image")
     shape, *more = space.block.graph.output_shapes
     if more and not isinstance(settings.task, OwnTask):
         raise UsageError(
@@ -24,7 +24,7 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
         )
     if settings.task == CLASSIFICATION and shape.space:
         hint = "an image has one label: give one vector, as `classifier` does"
-        raise UsageError(f"network '{space.name}' gives {shape}, which is no vector of classes; {hint}")
+        raise UsageError(f"network '{space.name}' gives {shape}, which is not a vector of classes; {hint}")
 
 
 def check_single_input(space: Elaborated, why: str) -> None:

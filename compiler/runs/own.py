@@ -30,7 +30,7 @@ def own_proposer(word: OwnExplorer, space: ExploredSpace, budgets: Budgets, stre
     """
     found = own_class(space.part.space.externals, word.path, PROPOSERS)
     if not issubclass(found, OwnProposer):
-        raise UsageError(f"'{word.path}' is no `OwnProposer` of compiler.searcher.explore.proposer")
+        raise UsageError(f"'{word.path}' is not an `OwnProposer` of compiler.searcher.explore.proposer")
     return found(space, budgets, stream, word.trials)
 
 

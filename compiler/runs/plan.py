@@ -225,7 +225,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     Raises:
         HspError: the file is wrong.
         UsageError: there is no such kind, the file still has choices, the network is too large for the kind, or there
-            is no file of weights.
+            is not a file of weights.
     """
     known = [item.value for item in ExportKind]
     if kind not in known:

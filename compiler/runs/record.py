@@ -64,7 +64,7 @@ class Record(BaseModel):
     metrics: tuple[Metric, ...] = ()
     """Of the tasks, each once, that of the last phase last."""
     judged: Metric | None = None
-    """What scores of an explorer's trials are of, where that is no metric of a task."""
+    """What scores of an explorer's trials are of, where that is not a metric of a task."""
 
 
 def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None) -> None:

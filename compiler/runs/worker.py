@@ -98,7 +98,7 @@ def refused(asked: Asked, error: HdasError) -> Answer:
 def main() -> int:
     """Judge until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # What libraries print is no answer.
+    os.dup2(2, 1)  # What libraries print is not an answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, lines), daemon=True).start()

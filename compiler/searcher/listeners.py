@@ -200,7 +200,7 @@ class Listeners:
             elif callable(item) and not isinstance(item, type):
                 callbacks.append(_OnTrial(item))
             else:
-                raise UsageError(f"{item!r} is no callback: derive it from `Callback`, or hand a logger over")
+                raise UsageError(f"{item!r} is not a callback: derive it from `Callback`, or hand a logger over")
         return cls(tuple(callbacks), tuple(loggers))
 
     def step(self, event: StepEvent) -> bool:

@@ -148,7 +148,7 @@ def plan_study(asked: Asked) -> StudyPlan:
 
 
 def _unequal_epochs(epochs: Mapping[Combination, int]) -> Iterator[str]:
-    """A sentence for each file and settings that methods search for different numbers of epochs; 0 are no epochs."""
+    """A sentence for each file and settings that methods search for different numbers of epochs; 0 are not epochs."""
     groups: dict[tuple[Path, tuple[str, ...]], dict[str, int]] = {}
     for combination, number in epochs.items():
         if combination.method is not None and number:
@@ -267,7 +267,7 @@ def read_seeds(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         low, dots, high = part.strip().partition("..")
         if not low.isdigit() or (dots and not high.isdigit()):
-            raise UsageError(f"'{text}' are no seeds: write them like 0..4 or 1,5")
+            raise UsageError(f"'{text}' are not seeds: write them like 0..4 or 1,5")
         found += range(int(low), int(high if dots else low) + 1)
     if not found or len(set(found)) != len(found):
         raise UsageError(f"'{text}' has {'a seed twice' if found else 'no seed'}")

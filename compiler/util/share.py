@@ -33,13 +33,13 @@ def read_share(text: str) -> Share:
     """The share of a text such as ``0/4``, or of a task of a Slurm array.
 
     Raises:
-        UsageError: it is none, or this is no task of an array.
+        UsageError: it is none, or this is not a task of an array.
     """
     if text == SLURM:
         return _of_slurm()
     index, slash, count = text.partition("/")
     if not slash or not index.isdigit() or not count.isdigit() or not int(index) < int(count):
-        raise UsageError(f"'{text}' is no share: write 0/4, 1/4, 2/4 or 3/4 for the four quarters, or {SLURM}")
+        raise UsageError(f"'{text}' is not a share: write 0/4, 1/4, 2/4 or 3/4 for the four quarters, or {SLURM}")
     return Share(int(index), int(count))
 
 

@@ -107,7 +107,7 @@ def _quota(folder: Path) -> float | None:
         *_text(folder / "cpu.cfs_period_us").split(),
     ]
     if len(limit) != 2 or not all(number.isdigit() for number in limit) or int(limit[1]) == 0:
-        return None  # "max" and -1 are no limit
+        return None  # "max" and -1 are not limits
     return int(limit[0]) / int(limit[1])
 
 

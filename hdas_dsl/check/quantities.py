@@ -52,7 +52,7 @@ class Quantities:
             case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)) if name not in QUANTITIES:
                 hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
                 span = expr.func.span if isinstance(expr, ast.Call) else expr.span
-                self.report.error(Code.QUANTITY, span, f"'{name}' is no quantity", hint)
+                self.report.error(Code.QUANTITY, span, f"'{name}' is not a quantity", hint)
 
     def _call(self, expr: ast.Call, name: str, scope: Scope) -> None:
         """``depth(n)`` of a family, ``count(Op)`` of an operation."""

@@ -24,8 +24,8 @@ class Family:
     """The elements of one name.
 
     Attributes:
-        span: The line that introduced the family.
-        sizes: The size of each index, None where it is no plain number; None for a family that has no line of its own
+        sizes: The size of each index, None where it is not a plain number; None for a family that has no line of its
+            own but only elements (``n0 = ...``).
             but only elements (``n0 = ...``).
         elements: The elements that have lines of their own.
     """

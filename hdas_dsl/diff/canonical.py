@@ -45,7 +45,7 @@ def same(left: object, right: object) -> bool:
 
 
 def element_spelling(index: Index) -> str | None:
-    """``n[2]`` and ``h[3, 1]`` by their other names, ``n2`` and ``h3_1``; None where an index is no plain number."""
+    """``n[2]`` and ``h[3, 1]`` by their other names, ``n2`` and ``h3_1``; None where an index is not a plain number."""
     if not isinstance(index.base, Name):
         return None
     numbers = [item.value for item in index.indices if isinstance(item, Number)]

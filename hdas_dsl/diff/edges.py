@@ -28,7 +28,7 @@ from hdas_dsl.tree.ast import (
 from .canonical import element_spelling, key, terms_of
 
 _NO_OPERATION = frozenset({"concat", "prev", "min", "max", "ceil", "floor", "round_to", "abs"})
-"""Functions that compute a number or gather tensors: their arguments are no edges into an operation."""
+"""Functions that compute a number or gather tensors: their arguments are not edges into an operation."""
 
 _Source = Name | Field | Index | Copy | Each | Take | Pick | Call | Pipe | If | Tuple
 

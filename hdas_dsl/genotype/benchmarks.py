@@ -1,4 +1,4 @@
-"""Genotypes of benchmarks whose choices are no sums of edges: vertices of NAS-Bench-101, widths of NATS-Bench."""
+"""Genotypes of benchmarks whose choices are not sums of edges: vertices of NAS-Bench-101, widths of NATS-Bench."""
 
 from __future__ import annotations
 

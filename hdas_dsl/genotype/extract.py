@@ -36,7 +36,7 @@ class Extract:
     """A genotype and the rest of its definition.
 
     ``extras`` are the further arguments of the edges from each source, ``stride = 2``; those of edges from nodes are at
-    the number of the first node. ``rest`` are the lines that are no nodes, with a hole where the nodes are joined;
+    the number of the first node. ``rest`` are the lines that are not nodes, with a hole where the nodes are joined;
     ``node`` is the first node, with a hole in place of its sum.
     """
 
@@ -53,7 +53,7 @@ def extract(definition: ast.GraphDef, tensors: Set[str], word: Callable[[ast.Exp
     Args:
         definition: a cell or a stage without choices.
         tensors: the names of its inputs and lines that are tensors.
-        word: the name of an operation in genotypes; None for an expression that is no operation.
+        word: the name of an operation in genotypes; None for an expression that is not an operation.
 
     Raises:
         InexpressibleError: no genotype expresses it.
@@ -156,12 +156,12 @@ class _Extraction:
                 position = self.positions.get(name)
                 if position is None or position >= len(self.sources) + j:
                     raise InexpressibleError(
-                        term.span, f"'{place}' reads '{name}', which is no input and no earlier node"
+                        term.span, f"'{place}' reads '{name}', which is neither an input nor an earlier node"
                     )
                 word = self.word(func)
                 if word is None:
                     raise InexpressibleError(
-                        term.span, f"'{place}' applies '{func.span.text}', which is no operation of the space"
+                        term.span, f"'{place}' applies '{func.span.text}', which is not an operation of the space"
                     )
                 key = position if position < len(self.sources) else len(self.sources)
                 if self.extras.setdefault(key, tuple(more)) != tuple(more):
@@ -174,7 +174,7 @@ class _Extraction:
     # ------------------------------------------------------------ the output
 
     def output(self) -> tuple[tuple[ast.BodyLine, ...], tuple[int, ...]]:
-        """The lines that are no nodes, with a hole where nodes are joined, and the sources that are."""
+        """The lines that are not nodes, with a hole where nodes are joined, and the sources that are."""
         rest: list[ast.BodyLine] = [*self.head]
         concat: tuple[int, ...] | None = None
         for line in self.lines[self.lines.index(self.nodes[-1]) + 1 :]:
@@ -186,7 +186,7 @@ class _Extraction:
         if concat is None:
             output = next((line for line in self.lines if isinstance(line, ast.Output)), None)
             span = self.definition.copy.span if output is None else output.value.span
-            raise InexpressibleError(span, f"the output of '{self.title}' is no concatenation")
+            raise InexpressibleError(span, f"the output of '{self.title}' is not a concatenation")
         return tuple(rest), concat
 
     def place(self, line: ast.Node) -> ast.Node | None:

@@ -32,7 +32,8 @@ def fill(template: Template, dag: Dag, label: int | None, operation: OperationOf
         inliner: what all else in the definition is called.
 
     Raises:
-        IncompatiblePartsError: the genotype joins other nodes than the space, whose output is no plain concatenation.
+        IncompatiblePartsError: the genotype joins other nodes than the space, whose output is not a plain
+            concatenation.
     """
     return _Filling(template, dag, operation, inliner).definition(label)
 
@@ -62,7 +63,7 @@ class _Filling:
                     made, joined = _replaced(made, place, self.output(place)), True
                 lines.append(made)
         if not joined:
-            message = f"the output of '{definition.name}' is no concatenation of its nodes, as that of a genotype is"
+            message = f"the output of '{definition.name}' is not a concatenation of its nodes, as that of a genotype is"
             raise IncompatiblePartsError(message)
         copy = ast.CopyName.of(definition.name if label is None else f"{definition.name}@{label}")
         head = self.inliner.line(replace(definition, body=ast.Block(())), instance, self.local)

@@ -116,7 +116,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Other:
-    """An expression that is no literal."""
+    """An expression that is not a literal."""
 
     span: Span
 
@@ -152,7 +152,7 @@ def statements(span: Span) -> tuple[Statement, ...]:
     except (ValueError, RecursionError, MemoryError):
         where = Span(span.source, span.start, span.start + 1)
         raise InvalidPartError(
-            Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is no text"
+            Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is not text"
         ) from None
 
 

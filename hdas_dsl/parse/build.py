@@ -161,7 +161,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return ast.GraphDef(level, copy, *signature, body, span=self._span(meta))
 
     def copy_label(self, meta: Meta, label: str | ast.Ident) -> ast.Ident:
-        """The label in ``Normal@0``; a number that is no integer is an error."""
+        """The label in ``Normal@0``; a number that is not an integer is an error."""
         if isinstance(label, ast.Ident):
             return label
         span = self._span(meta)

@@ -68,7 +68,7 @@ def loads(text: str) -> Lark:
     """The parser that `dumps` wrote.
 
     Raises:
-        ValueError: the text is no JSON.
+        ValueError: the text is not JSON.
         LookupError, TypeError, AttributeError, AssertionError: it is, but holds no tables.
     """
     tables = json.loads(text, object_hook=_with_numbers)

@@ -1,6 +1,6 @@
 """The root of all exceptions that leave the package. Each message is one sentence for the user.
 
-Exceptions that only steer the control flow of one package are no part of this family, and never leave that package.
+Exceptions that only steer the control flow of one package are not part of this family, and never leave that package.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def printable(text: str) -> str:
 
 
 def encodable(name: str) -> str:
-    """The name of a file as UTF-8 can say it, which has to quote it: with escapes for the bytes that are no text.
+    """The name of a file as UTF-8 can say it, which has to quote it: with escapes for the bytes that are not text.
 
     Python keeps those as surrogates.
     """

@@ -61,8 +61,8 @@ def read_named(path: Path) -> str:
     """The text of a file that another text names: as `read_text`, but a pipe is refused, since it may never end.
 
     Raises:
-        OSError: it cannot be read, or is no file.
-        UnicodeDecodeError: it is no text in UTF-8.
+        OSError: it cannot be read, or is not a file.
+        UnicodeDecodeError: it is not text in UTF-8.
     """
     if unnameable(str(path)) is None and stat.S_ISFIFO(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a pipe", str(path))
@@ -74,7 +74,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: it cannot be read, or is a device, which may have no end.
-        UnicodeDecodeError: it is no text.
+        UnicodeDecodeError: it is not text.
     """
     if (why := unnameable(str(path))) is not None:
         raise OSError(errno.EINVAL, why, str(path))

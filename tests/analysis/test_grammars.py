@@ -154,7 +154,7 @@ def test_mutants_keep_the_rest() -> None:
 
 
 def test_draws_lie_in_their_space() -> None:
-    """Those of cells, copies and families too; a text that is no tree of it does not."""
+    """Those of cells, copies and families too; a text that is not a tree of it does not."""
     text = f"""{OPS}
 choice Tree(d) = conv(3) | max_pool(3) | Tree(d - 1) -> Tree(d - 1) if d > 0
 

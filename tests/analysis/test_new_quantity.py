@@ -84,4 +84,4 @@ def test_a_new_quantity(tmp_path: Path) -> None:
 def test_without_it_the_word_is_unknown() -> None:
     program, diagnostics = compile_file("space.hsp", text=PROGRAM)
     assert program is None
-    assert {item.message for item in diagnostics} == {"unknown name 'taps'", "'taps' is no quantity"}
+    assert {item.message for item in diagnostics} == {"unknown name 'taps'", "'taps' is not a quantity"}

@@ -100,7 +100,7 @@ def test_what_is_left_of_them_keeps_their_proportions() -> None:
 
 
 def test_picks_are_drawn_uniformly_however_many_there_are() -> None:
-    """Products over hundreds of decisions are no floats; an architecture without weights is as likely as any other."""
+    """Products over hundreds of decisions are not floats; an architecture without weights is as likely as any other."""
     (part,) = Architectures(Request(SPACES / "hdas_stages.hsp")).parts
     source = Random(0)
     drawn = Counter(part.weighted.draw(source)["Stage@2.s3.mix.in"] for _ in range(400))

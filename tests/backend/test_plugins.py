@@ -113,7 +113,7 @@ def test_an_open_width_is_solved(net: Path, capsys: pytest.CaptureFixture[str]) 
         ("class Scale(nn.Module)", "class Other(nn.Module)", "'blocks.py' has no 'Scale'"),
         ("class Scale(nn.Module)", "class Scales(nn.Module)", "'blocks.py' has no 'Scale'; did you mean 'Scales'?"),
         ("class Scale(nn.Module)", "1 / 0\n\n\nclass Scale(nn.Module)", "cannot be imported: ZeroDivisionError"),
-        ("class Scale(nn.Module)", "Scale = 3\n\n\nclass Other(nn.Module)", "'blocks.py:Scale' is no torch module"),
+        ("class Scale(nn.Module)", "Scale = 3\n\n\nclass Other(nn.Module)", "'blocks.py:Scale' is not a torch module"),
         ("groups: int, c: int", "groups: int", r"cannot be made as Shuffle\(\(8, 8, 8\), groups=.*TypeError"),
         ("self.weight * x + y", "(self.weight * x + y).sum(1)", "Scale' gives 8x8 where its signature says 8x8x8"),
         ("self.weight * x + y", "x[:, :3] + y", "'blocks.py:Scale' cannot take 8x8x8 and 8x8x8: "),

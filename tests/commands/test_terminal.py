@@ -104,7 +104,7 @@ def test_zsh_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         *(f"{line}\t\x18" for line in asked),
     ]
     found = []
-    for line in lines:  # one after the other: what is typed ahead is no key of the editor
+    for line in lines:  # one after the other: what is typed ahead is not a key of the editor
         os.write(terminal, line.encode())
         shown = b""
         while (answer := re.search(rb"<([^<>$]*)>\r", shown)) is None:

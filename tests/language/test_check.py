@@ -53,7 +53,7 @@ def test_finds_nothing_wrong_with_the_spaces(path: Path) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "x2 = relu(x)\n  y = x2\n  output y",  # `x2` is no element of the input `x`
+        "x2 = relu(x)\n  y = x2\n  output y",  # `x2` is not an element of the input `x`
         "n0 = x\n  n1 = relu(n0)\n  output concat(n)",
         "n[i < 2] = relu(x)\n  n2 = x\n  output concat(n)",
         "h[i < 2, j < i + 1] = relu(x)\n  output h1_1",

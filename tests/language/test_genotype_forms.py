@@ -118,12 +118,12 @@ FAIR = "Genotype(normal={}, normal_concat=range(2, {}), reduce=[('max_pool_3x3',
 def test_nodes_without_edges() -> None:
     """As in FairDARTS's program: there is no such node, and the output joins the others."""
     text = FAIR.format("[('skip_connect', 2, 0), ('max_pool_3x3', 4, 0), ('sep_conv_3x3', 4, 3)]", 5)
-    genotype = read(text, None, "3 is no node here", "this edge comes from 3, which has no edge")
+    genotype = read(text, None, "3 is left out: no edge leads there", "this edge comes from 3, which has no edge")
     assert genotype.cells is not None
     dag = genotype.cells.normals[0]
     assert [len(node) for node in dag.nodes] == [1, 0, 1]
     assert dag.concat == (2, 4)
-    assert read(spell(genotype), None, "3 is no node here").parts == genotype.parts
+    assert read(spell(genotype), None, "3 is left out: no edge leads there").parts == genotype.parts
 
 
 def test_what_fairdarts_would_build_otherwise() -> None:

@@ -129,7 +129,7 @@ def test_another_name_stands_wherever_the_old_one_stood() -> None:
             line[: edit.range.start.character] + edit.new_text + line[edit.range.end.character :]
         )
     assert "\n".join(lines) == TEXT.replace("n[i", "node[i").replace("output n0 + n[1]", "output node0 + node[1]")
-    for name, word, message in (("1x", "n[i", "is no name"), ("x", "conv(k", "of the shipped library")):
+    for name, word, message in (("1x", "n[i", "is not a name"), ("x", "conv(k", "of the shipped library")):
         with pytest.raises(UsageError, match=message):
             navigate.rename(document, "file:///nowhere/net.hsp", at(TEXT, word), name)
 

@@ -1,4 +1,4 @@
-"""Folders with files that are no images: each kind of damage is one sentence that names the file, and none hangs."""
+"""Folders with files that are not images: each kind of damage is one sentence that names the file, and none hangs."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def both(*damages: Damage) -> Damage:
 IMAGES: dict[str, tuple[Damage, str]] = {
     **SPECIAL,
     "empty": (content(b""), "is empty"),
-    "text": (content(b"no image at all"), "is no image of a known format"),
-    "web page": (content(b"<!DOCTYPE html><html><body>404</body></html>"), "is no image of a known format"),
-    "zeros": (content(bytes(5000)), "is no image of a known format"),
-    "png without pixels": (both(save("PNG"), cut(33)), "is no image of a known format"),
+    "text": (content(b"no image at all"), "is not an image of a known format"),
+    "web page": (content(b"<!DOCTYPE html><html><body>404</body></html>"), "is not an image of a known format"),
+    "zeros": (content(bytes(5000)), "is not an image of a known format"),
+    "png without pixels": (both(save("PNG"), cut(33)), "is not an image of a known format"),
     "png cut within its pixels": (both(save("PNG"), cut(-2000)), "is damaged"),
     "png of flipped bits": (both(save("PNG"), flipped), "is damaged"),
     "png of too many pixels": (content(HUGE_PNG), r"has more than [\d,]+ pixels"),
     "jpeg cut": (both(save("JPEG"), cut(700)), "is damaged: image file is truncated"),
-    "jpeg cut within its header": (both(save("JPEG"), cut(20)), "is damaged|is no image"),
+    "jpeg cut within its header": (both(save("JPEG"), cut(20)), "is damaged|is not an image"),
     "bmp cut": (both(save("BMP"), cut(200)), "is damaged: image file is truncated"),
     "tiff cut": (both(save("TIFF"), cut(300)), "is damaged"),
-    "webp cut": (both(save("WEBP"), cut(-500)), "is damaged|is no image"),
+    "webp cut": (both(save("WEBP"), cut(-500)), "is damaged|is not an image"),
     "ppm cut": (both(save("PPM"), cut(100)), "is damaged"),
-    "ppm of words": (content(b"P6\nwide high\n255\n"), "is damaged|is no image"),
+    "ppm of words": (content(b"P6\nwide high\n255\n"), "is damaged|is not an image"),
     "floats": (lambda path: Image.new("F", (8, 8)).save(path, "TIFF"), "has floating-point numbers as pixels"),
     "32 bits": (lambda path: Image.new("I", (8, 8)).save(path, "TIFF"), "has whole numbers of 32 bits as pixels"),
 }

@@ -32,9 +32,9 @@ def header(magic: int, *shape: int) -> bytes:
 
 IDX: dict[str, tuple[Damage, str]] = {
     **SPECIAL,
-    "empty": (content(b""), "is no IDX file of 3 dimensions: it starts with the bytes none"),
-    "text": (content(b"<!DOCTYPE html>"), "is no IDX file of 3 dimensions: it starts with the bytes 3c 21 44 4f"),
-    "labels in place of images": (content(header(0x801, 4) + bytes(4)), r"is no IDX file .* 00 00 08 01, not 00 00 08"),
+    "empty": (content(b""), "is not an IDX file of 3 dimensions: it starts with the bytes none"),
+    "text": (content(b"<!DOCTYPE html>"), "is not an IDX file of 3 dimensions: it starts with the bytes 3c 21 44 4f"),
+    "labels in place of images": (content(header(0x801, 4) + bytes(4)), r"is not an IDX file .* 00 00 08 01, not 00"),
     "header cut": (cut(9), "ends within its header"),
     "cut": (cut(-1), "should hold 3,136 bytes after its header, but holds only 3,135"),
     "too long": (lambda path: path.write_bytes(path.read_bytes() + b"x"), "should hold 3,136 .* but holds more"),

@@ -1,4 +1,4 @@
-"""Files and folders may have names that are no text in UTF-8, as old archives have: every command takes them."""
+"""Files and folders may have names that are not text in UTF-8, as old archives have: every command takes them."""
 
 from __future__ import annotations
 

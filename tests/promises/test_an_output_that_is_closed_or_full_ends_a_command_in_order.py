@@ -1,4 +1,4 @@
-"""Pipes that are closed, streams that are full or missing, encodings that lack letters; and inputs that are no text."""
+"""Pipes that are closed, streams that are full or missing, encodings that lack letters; inputs that are not text."""
 
 from __future__ import annotations
 
@@ -112,4 +112,4 @@ def test_standard_input_that_is_no_text(capsys: pytest.CaptureFixture[str], monk
     for main, words in ((compile_main, ["-"]), (format_main, ["-"]), (import_main, ["-"])):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hsp 1\n\xff"), encoding="utf-8"))
         assert main(words) == 2
-        assert "standard input is no text in UTF-8: invalid start byte at byte 6" in capsys.readouterr().err
+        assert "standard input is not text in UTF-8: invalid start byte at byte 6" in capsys.readouterr().err

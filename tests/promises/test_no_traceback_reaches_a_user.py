@@ -134,7 +134,7 @@ KINDS = {
 
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a path of each of these names that is no file, and a network that uses each."""
+    """A folder with a path of each of these names that is not a file, and a network that uses each."""
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     os.mkfifo("pipe")

@@ -106,4 +106,4 @@ def test_the_command_writes_the_page_and_its_data(runs: Path, capsys: pytest.Cap
     assert "<h1>My runs</h1>" in Path("x.html").read_text()
     assert json.loads(Path("x.json").read_text())["title"] == "My runs"
     assert hdas_main(["report", "nowhere"]) == 2
-    assert "'nowhere' is no folder" in capsys.readouterr().err
+    assert "'nowhere' is not a folder" in capsys.readouterr().err

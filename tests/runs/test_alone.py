@@ -392,5 +392,5 @@ def test_rows_of_strings_and_epochs(tmp_path: Path) -> None:
     check_local_ends(judge)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("architecture,validation,test\n|none~0|,1,1\n")
-    with pytest.raises(UsageError, match=r"line 2, is no row of 'NB201': '.none~0.' has 1 operations"):
+    with pytest.raises(UsageError, match=r"line 2, is not a row of 'NB201': '.none~0.' has 1 operations"):
         Table(wrong, part)

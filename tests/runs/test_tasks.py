@@ -125,7 +125,7 @@ def test_an_own_task_is_checked_when_it_is_compiled(tmp_path: Path) -> None:
     for wrong, message in (
         (("return functional", "return [0] and functional.nothing"), "cannot be computed for the first samples of the"),
         (("return functional.mse_loss(outputs, targets)", "return (outputs - targets)"), "shape 2x1x8x8, not one"),
-        (("(UserTask)", ""), "is no `UserTask` of compiler.searcher.engine.user_task"),
+        (("(UserTask)", ""), "is not a `UserTask` of compiler.searcher.engine.user_task"),
         (('"psnr"', '"a b"'), "calls its metric 'a b': use letters, digits and _"),
         (("def loss", "def lose"), "cannot be made: TypeError"),
         (('"psnr"', "3"), "calls its metric '3': use letters"),
@@ -223,7 +223,7 @@ def test_a_table_with_names_of_classes(tmp_path: Path, monkeypatch: pytest.Monke
     Path("n.hsp").write_text(NET.replace("TASK", "classification"))
     assert api.search("n.hsp", "run", data='file("d.csv", target = "kind")').outcomes[""].score >= 0
     Path("data/d.csv").write_text("kind,a,b\nx,1,2\ny,?,3\n")
-    with pytest.raises(HspError, match=r"line 3 of 'data/d\.csv' has '\?' in column 'a', which is no number"):
+    with pytest.raises(HspError, match=r"line 3 of 'data/d\.csv' has '\?' in column 'a', which is not a number"):
         api.search("n.hsp", "again", data='file("d.csv", target = "kind")')
 
 
@@ -378,11 +378,11 @@ def test_the_same_samples_from_each_format(tmp_path: Path) -> None:
     assert load_arrays(ArrayFile(path="d.npz"), tmp_path, fit).digest != found[0].digest
     table = pyarrow.table({"a": [1.0, None], "b": [1, 2], "kind": [0, 1]})
     parquet.write_table(table, tmp_path / "d.parquet")
-    with pytest.raises(DataError, match=r"row 2 of '.*d\.parquet' has nothing in column 'a', which is no number"):
+    with pytest.raises(DataError, match=r"row 2 of '.*d\.parquet' has nothing in column 'a', which is not a number"):
         load_arrays(ArrayFile(path="d.parquet"), tmp_path, fit)
     for kind in ("safetensors", "parquet"):
         (tmp_path / f"d.{kind}").write_bytes(b"no such thing")
-        with pytest.raises(DataError, match=r"is no (file of safetensors|table of Parquet)"):
+        with pytest.raises(DataError, match=r"is not a (file of safetensors|table of Parquet)"):
             load_arrays(ArrayFile(path=f"d.{kind}"), tmp_path, fit)
 
 

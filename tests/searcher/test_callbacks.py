@@ -151,7 +151,7 @@ def test_what_raises_ends_a_run_as_an_error(tmp_path: Path) -> None:
 
 
 def test_what_is_no_callback_is_refused() -> None:
-    with pytest.raises(UsageError, match="3 is no callback"):
+    with pytest.raises(UsageError, match="3 is not a callback"):
         Listeners.of([3])
-    with pytest.raises(UsageError, match="is no callback"):
+    with pytest.raises(UsageError, match="is not a callback"):
         Listeners.of([Ear])

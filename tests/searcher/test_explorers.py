@@ -122,7 +122,7 @@ def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: S
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 def test_a_budget_that_one_architecture_meets_ends_no_exploration(word: Shipped) -> None:
-    """One of 1,024 meets it: a draw in which many miss it is no proof that none does."""
+    """One of 1,024 meets it: a draw in which many miss it is not a proof that none does."""
     space = wired(5, "require params <= 80")
     assert (space.count, len(space.listed or ())) == (1024, 1)
     assert {trial.number for trial in explore(space, word).trials} == {0}

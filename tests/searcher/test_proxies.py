@@ -102,7 +102,7 @@ def test_a_proxy_leaves_the_network_as_it_was() -> None:
 
 
 def test_synflow_of_a_linear_chain() -> None:
-    """L 1' prod |W| 1; biases are no part of a chain."""
+    """L 1' prod |W| 1; biases are not part of a chain."""
     found = probe(CHAIN, torch.ones(2, 2, 1, 1))
     for name, value in found.module.named_parameters():
         if name.endswith("bias"):

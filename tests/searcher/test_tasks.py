@@ -251,9 +251,9 @@ class RunningMean(torchmetrics.Metric):
 @pytest.mark.parametrize(
     ("given", "larger", "message"),
     [
-        (RunningMean(), True, "has 'mean', which is no sum over batches"),
+        (RunningMean(), True, "has 'mean', which is not a sum over batches"),
         (MulticlassF1Score(CLASSES), False, "`larger = False`, and its metric says True"),
-        (MulticlassAUROC(CLASSES), True, "has 'preds', which is no sum over batches"),
+        (MulticlassAUROC(CLASSES), True, "has 'preds', which is not a sum over batches"),
         (MulticlassF1Score(CLASSES, average="none"), True, "gives 3 numbers: use an average"),
         (None, True, "names a metric 'f': its `measure` has to give it"),
     ],
@@ -322,7 +322,7 @@ REFUSED = {
         'train Image {\n  task = segmentation\n  data = "x.npz"\n}\n',
         "n.hsp:8:3: error[E702]: `task = segmentation` has no loss for the auxiliary head of 'Image'",
     ),
-    "file": ('train Net {\n  data = "x.txt"\n}\n', 'n.hsp:6:3: error[E702]: "x.txt" is no file of data: use'),
+    "file": ('train Net {\n  data = "x.txt"\n}\n', 'n.hsp:6:3: error[E702]: "x.txt" is not a file of data: use'),
     "column": (
         'train Net {\n  data = file("x.npz", target = "a")\n}\n',
         "`target` is a column of a table (.csv, .parquet)",

@@ -166,7 +166,7 @@ REFUSED = {
     "a = x -> scan(add)": "a recurrence is one of a cell or stage; write a `cell`",
     "a = x -> scan(Plain | Wide)": "a recurrence is one of a cell or stage; each choice of cells",
     "a = x -> scan(Sized, c = 4 | 8)": "no state that a loop starts from; each width has a `scan` of its own",
-    "a = next_state(Plain(x, x), x)": "'x' is no state that a loop starts from; `x -> scan(Cell)`",
+    "a = next_state(Plain(x, x), x)": "'x' is not a state that a loop starts from; `x -> scan(Cell)`",
     "a = project(x, x)": "'project' reads a `weight_matrix`, not a tensor of shape 4x6",
     "a = project(x, weight_matrix(x, 5, 3))": "'project' multiplies 4 channels by a matrix for 3",
     "a = relu(weight_matrix(x, 4, 6))": "'relu' does not take a tensor of shape 4x6x1x1x1",

@@ -362,7 +362,7 @@ def test_shares_are_joined(
 @pytest.mark.parametrize("text", ["", "1", "1/", "2/2", "-1/2", "a/b", "0/0"])
 def test_a_share_that_is_none(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(file), f"--share={text}"]) == 2
-    assert "is no share: write 0/4" in capsys.readouterr().err
+    assert "is not a share: write 0/4" in capsys.readouterr().err
 
 
 def test_only_trials_are_mirrored(file: Path) -> None:

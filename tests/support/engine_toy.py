@@ -52,7 +52,7 @@ class Mixed(nn.Module):
 
     def __init__(self, alpha: nn.Parameter) -> None:
         super().__init__()
-        self.alpha = [alpha]  # in a list, so that it is no parameter of the module
+        self.alpha = [alpha]  # in a list, so that it is not a parameter of the module
         self.op = nn.Sequential(nn.Linear(4, 4, bias=False), nn.BatchNorm1d(4, affine=False))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -216,7 +216,7 @@ class PretendedGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif (
             goes_to_gpu and not isinstance(given, OnGpu) and not (goes_on and id(given) in self.pinned) and given.dim()
         ):
-            self._add(self.waits, func)  # a number is no copy, but part of the command
+            self._add(self.waits, func)  # a number is not a copy, but part of the command
 
     def _notice(self, func: Any, args: Sequence[Any], tensors: Sequence[Tensor]) -> None:
         op = func.overloadpacket

@@ -50,7 +50,7 @@ def load(program: str | Path) -> Instance:
 def definition(instance: Instance, name: str) -> Function:
     """What a name of a program stands for."""
     found = instance.lookup(name)
-    assert isinstance(found, Entity), f"'{name}' is no definition"
+    assert isinstance(found, Entity), f"'{name}' is not a definition"
     assert found.plain is not None, f"'{name}' has labelled copies only"
     assert not isinstance(found.plain, ast.MenuDef), f"'{name}' is a choice"
     return Function(found.plain, found.instance)

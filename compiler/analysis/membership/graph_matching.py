@@ -145,7 +145,7 @@ class GraphMatcher:
             yield from self.picked(candidates, found, taken)
             return
         if not taken and any(all(next(self.unify(c, t, top), None) is None for c in candidates) for t in terms):
-            return  # a term that is no candidate at all is seen before the others are tried in every order
+            return  # a term that is not a candidate at all is seen before the others are tried in every order
         for position, candidate in enumerate(candidates):
             if position in taken or (ordered and taken and position < taken[-1]):
                 continue

@@ -21,12 +21,12 @@ def modules(step: Step) -> tuple[New, ...] | None:
     """The modules that compute a primitive, one after the other; None where torch has none.
 
     Raises:
-        LoweringError: it is a plugin, which is no part of torch.
+        LoweringError: it is a plugin, which is not part of torch.
     """
     assert isinstance(step.what, Prim)
     op = step.what.op
     if isinstance(op, External):
-        message = f"the plugin '{op.called}' is no part of torch; onnx and torch files can hold what it does"
+        message = f"the plugin '{op.called}' is not part of torch; onnx and torch files can hold what it does"
         raise LoweringError(message)
     made = op.source_modules(step.shapes, step.shape)
     if made is None:

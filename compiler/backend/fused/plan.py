@@ -111,7 +111,7 @@ def geometry_of(part: Part | None, projection: Part | None) -> Filter | None:
             return Filter(1, stride, 1, -top)
         case Window() as window:
             return Filter(window.k, window.stride, window.dilation, window.pad, KINDS[window.reduction])
-    raise ValueError(f"'{part.name}' is no filter")
+    raise ValueError(f"'{part.name}' is not a filter")
 
 
 def plan_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> SumPlan:

@@ -1,4 +1,4 @@
-"""idle: what changes nothing is no node: identities, and paths that are dropped only in training a discrete network."""
+"""idle: takes out what changes nothing: identities, and paths that are dropped only in training a discrete network."""
 
 from __future__ import annotations
 

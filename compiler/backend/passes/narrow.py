@@ -1,4 +1,4 @@
-"""narrow: a graph without the items that a search has given up. It is no pass of `PASSES`: no text says which live.
+"""narrow: a graph without the items that a search has given up. It is not a pass of `PASSES`: no text says which live.
 
 A mix keeps the rows whose items all live, and a menu without any is a zero tensor, which sums leave out.
 """

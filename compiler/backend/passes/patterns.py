@@ -79,7 +79,7 @@ def is_pool(role: Role | None) -> bool:
 
 
 def _reads_as_many_channels(node: Node, source: Node) -> bool:
-    """Whether a filter is no grouped convolution of fewer channels."""
+    """Whether a filter is not a grouped convolution of fewer channels."""
     role = role_of(node)
     return isinstance(role, Window) and role.channels == source.shape.c
 

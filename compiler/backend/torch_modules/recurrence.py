@@ -31,7 +31,7 @@ def scan(cell: nn.Module, state: int, *inputs: Tensor) -> Tensor:
     """What a cell gives at each position of (n, c, positions); its input ``state`` is what it gave at the last one."""
     given, steps = inputs[state][:, :, :1], []
     for n in range(inputs[state].shape[2]):
-        # The weights of choices, and matrices, are no sequences.
+        # The weights of choices, and matrices, are not sequences.
         now = [x[:, :, n : n + 1] if isinstance(x, Tensor) and x.dim() == 3 else x for x in inputs]
         given = cell(*now[:state], given, *now[state + 1 :])
         steps.append(given)

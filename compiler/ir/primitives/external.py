@@ -94,10 +94,10 @@ class Plugins:
         return None
 
     def own_class(self, declared: str, group: str) -> type | None:
-        """A class that is no operation, by its place or by an entry point of a group; None where it is not allowed.
+        """A class that is not an operation, by its place or by an entry point of a group; None where it is not allowed.
 
         Raises:
-            UsageError: there is no such entry point, or it is no class.
+            UsageError: there is no such entry point, or it is not a class.
             LoweringError: it cannot be imported.
         """
         return None

@@ -19,7 +19,7 @@ from .torch_form import Argument, Expression, Role, Tightness, TorchModule
 class Pool(Operator):
     """A pool with the same window along each dimension: of series, images or volumes.
 
-    It is no dataclass itself, so that each pool declares its parameters in the order of its signature.
+    It is not a dataclass itself, so that each pool declares its parameters in the order of its signature.
     """
 
     ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)

@@ -36,7 +36,7 @@ def _ends(graph: SpaceGraph, stage: Stage) -> Iterator[tuple[str, str]]:
         if not 0 <= end < len(graph):
             yield "", f"there is no node {end}"
         elif isinstance(graph.node(end).payload, Sums):
-            yield graph.node(end).name, "several sums are no tensor"
+            yield graph.node(end).name, "several sums are not one tensor"
     found = [(index, node.payload) for index, node in graph.order() if isinstance(node.payload, Input)]
     if [index for index, _ in found] != graph.inputs:
         yield "", "the inputs are others than its input nodes"

@@ -114,7 +114,7 @@ class Drawing:
         return key.removeprefix(here[0]).replace("_", ", ") if len(families) == 1 else key
 
     def placed(self, spots: dict[int, Spot]) -> tuple[dict[int, Spot], tuple[str, ...]]:
-        """The decisions that are no arrow, on the spots they belong to; the others are the text's own."""
+        """The decisions that are not arrows, on the spots they belong to; the others are the text's own."""
         by_key = {spot.key: index for index, spot in spots.items()}
         notes: dict[int | None, list[str]] = {}
         slots: dict[int | None, list[str]] = {}

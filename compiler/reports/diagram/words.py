@@ -19,7 +19,7 @@ from hdas_dsl.tree import ast
 from .graph_reading import GraphReading
 
 LOGICAL = (*COMPARISONS, "in")
-"""Operators whose result is no number."""
+"""Operators whose result is not a number."""
 
 MOST = 4
 """How many choices a spot lists."""
@@ -165,7 +165,7 @@ def prefixes(slot: str) -> Iterator[str]:
 
 
 def note(decision: Decision, slot: str, by_itself: bool) -> str:
-    """A decision that is no arrow; ``slot`` is where, as far as the spot does not say it."""
+    """A decision that is not an arrow; ``slot`` is where, as far as the spot does not say it."""
     if decision.kind is DecisionKind.PICK:
         where = slot.rpartition(".")[0] if by_itself else ""
         taken = f"{decision.amount} of {len(decision.items)}"

@@ -118,7 +118,7 @@ def _safetensors(path: Path, wanted: Wanted) -> Arrays:
     try:
         every = load_file(path)
     except (SafetensorError, OSError, TypeError) as error:
-        raise DataError(f"'{path}' is no file of safetensors: {error}") from None
+        raise DataError(f"'{path}' is not a file of safetensors: {error}") from None
     return wanted.of(every).parts(every, str(path))
 
 
@@ -141,7 +141,7 @@ def _given(found: object, path: str, wanted: Wanted) -> Arrays:
     try:
         every = {name: np.asarray(value) for name, value in found.items() if value is not None}
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"what '{path}' gives is no array: {error}") from None
+        raise DataError(f"what '{path}' gives is not an array: {error}") from None
     return wanted.of(every).parts(every, path)
 
 
@@ -154,9 +154,9 @@ def _csv(path: Path) -> tuple[list[str], list[list[str]]]:
         with path.open(newline="", encoding="utf-8") as file:
             head, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"'{path}' is no table: {error}") from None
+        raise DataError(f"'{path}' is not a table: {error}") from None
     if len(head) < 2 or not rows:
-        raise DataError(f"'{path}' is no table: it needs a line of names, two columns, and a row")
+        raise DataError(f"'{path}' is not a table: it needs a line of names, two columns, and a row")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(head):
             raise DataError(f"line {number} of '{path}' has {len(row)} columns, not {len(head)}")
@@ -172,9 +172,9 @@ def _parquet(path: Path) -> tuple[list[str], list[list[object]]]:
     try:
         found = parquet.read_table(path)
     except (ArrowException, OSError) as error:
-        raise DataError(f"'{path}' is no table of Parquet: {str(error).splitlines()[0]}") from None
+        raise DataError(f"'{path}' is not a table of Parquet: {str(error).splitlines()[0]}") from None
     if found.num_columns < 2 or not found.num_rows:
-        raise DataError(f"'{path}' is no table: it needs two columns and a row")
+        raise DataError(f"'{path}' is not a table: it needs two columns and a row")
     return list(found.column_names), [column.to_pylist() for column in found.columns]
 
 
@@ -210,7 +210,7 @@ def column_of_numbers(column: Sequence[object], path: Path, name: str) -> Array:
     """A column of a table as float32.
 
     Raises:
-        DataError: a value is no number.
+        DataError: a value is not a number.
     """
     found = []
     for number, value in enumerate(column, start=2 if path.suffix == ".csv" else 1):
@@ -219,5 +219,7 @@ def column_of_numbers(column: Sequence[object], path: Path, name: str) -> Array:
         except (ValueError, TypeError):
             where = "line" if path.suffix == ".csv" else "row"
             said = "nothing" if value is None else f"'{value}'"
-            raise DataError(f"{where} {number} of '{path}' has {said} in column '{name}', which is no number") from None
+            raise DataError(
+                f"{where} {number} of '{path}' has {said} in column '{name}', which is not a number"
+            ) from None
     return np.array(found, dtype=np.float32)

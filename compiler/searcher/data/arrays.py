@@ -188,7 +188,7 @@ def _targets(targets: Tensor, fit: Fit, what: str) -> Tensor:
         case Multilabel():
             _check_shape(shape, fit.given, what)
             if not ((targets == 0) | (targets == 1)).all():
-                raise DataError(f"{what} are no labels: each is 0 or 1")
+                raise DataError(f"{what} are not labels: each is 0 or 1")
             return targets.float()
         case Segmentation(ignore=ignore):
             _check_shape(shape, tuple(places), what)

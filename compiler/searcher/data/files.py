@@ -1,4 +1,4 @@
-"""Files that cannot be read, as reasons for a person; what is no plain file is never opened, since that may hang."""
+"""Files that cannot be read, as reasons for a person; what is not a plain file is never opened, since that may hang."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def obstacle(path: Path) -> str:
     except OSError as error:
         return unreadable(error)
     if not stat.S_ISREG(mode):
-        return KINDS.get(stat.S_IFMT(mode), "is no plain file")
+        return KINDS.get(stat.S_IFMT(mode), "is not a plain file")
     return "" if os.access(path, os.R_OK) else "cannot be read: Permission denied"
 
 

@@ -29,7 +29,7 @@ def read_saved(path: Path, target: str | None, wanted: Wanted) -> Arrays:
     Images become (n, c, h, w). Names of classes are numbered, in the order of the alphabet.
 
     Raises:
-        DataError: the dataset cannot be read, or its columns are no such arrays.
+        DataError: the dataset cannot be read, or its columns are not such arrays.
     """
     try:
         from datasets import Dataset, load_from_disk
@@ -41,7 +41,7 @@ def read_saved(path: Path, target: str | None, wanted: Wanted) -> Arrays:
         raise DataError(f"'{path}' has a part without samples, or is damaged") from None
     except Exception as error:  # Of a damaged folder the library raises what its parts raise.
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"'{path}' is no dataset that `save_to_disk` has left: {why}") from None
+        raise DataError(f"'{path}' is not a dataset that `save_to_disk` has left: {why}") from None
     if isinstance(found, Dataset):
         return Arrays(*_parts([found], path, target, wanted))
     if "train" not in found:
@@ -101,6 +101,6 @@ def _flat(column: Array, path: Path, name: str) -> Sequence[object]:
     """A column of plain values."""
     if column.ndim > 1:
         hint = "call it as the input of the network, or leave no other column beside it"
-        raise DataError(f"column '{name}' of '{path}' holds arrays, which are no part of a table: {hint}")
+        raise DataError(f"column '{name}' of '{path}' holds arrays, which are not part of a table: {hint}")
     values: Sequence[object] = column.tolist()
     return values

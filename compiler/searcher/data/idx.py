@@ -40,7 +40,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
             expected = bytes([0, 0, 8, dimensions])
             if header[:4] != expected:
                 known = f"starts with the bytes {header[:4].hex(' ') or 'none'}, not {expected.hex(' ')}"
-                raise DataError(f"{path} is no IDX file of {dimensions} dimensions: it {known}")
+                raise DataError(f"{path} is not an IDX file of {dimensions} dimensions: it {known}")
             if len(header) < 4 + 4 * dimensions:
                 raise DataError(f"{path} ends within its header")
             shape = struct.unpack(f">{dimensions}I", header[4:])

@@ -200,7 +200,7 @@ def opened(path: Path, smallest: bool = False) -> Image.Image:
                 image.draft(None, (1, 1))
             image.load()
     except UnidentifiedImageError:
-        raise BrokenImageError("is no image of a known format" if path.stat().st_size else "is empty") from None
+        raise BrokenImageError("is not an image of a known format" if path.stat().st_size else "is empty") from None
     except Image.DecompressionBombError:
         raise BrokenImageError(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
     except OSError as error:

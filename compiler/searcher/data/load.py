@@ -70,7 +70,7 @@ class Images(Dataset[Batch]):
         """The bytes of the images at ``indices`` ``[k]``, as ``[k, c, h, w]``, and their labels ``[k]``.
 
         Raises:
-            DataError: when one cannot be read, has another shape, or has a label that is no class.
+            DataError: when one cannot be read, has another shape, or has a label that is not a class.
         """
         images, labels = self.samples.take(self.indices[indices])
         if isinstance(self.samples, Tensors | MaskFiles):

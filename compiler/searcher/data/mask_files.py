@@ -64,7 +64,7 @@ class MaskFiles:
         Every file is read once. The others found are the broken files, and the classes that occur.
 
         Raises:
-            DataError: a mask has another size than its image, or a number that is no class.
+            DataError: a mask has another size than its image, or a number that is not a class.
         """
         sizes = len(self) * math.prod(self.shape), len(self) * math.prod(self.shape[1:]) * self._type.itemsize
         count = len(self) if sum(sizes) <= memory else 0
@@ -107,7 +107,7 @@ class MaskFiles:
         return torch.from_numpy(np.ascontiguousarray(pixels)), mask
 
     def _check(self, pair: tuple[Path, Path], size: tuple[int, int], numbers: NDArray[np.integer]) -> None:
-        """Refuse a mask that is not of its image's ``size`` (width, height), or has a number that is no class."""
+        """Refuse a mask that is not of its image's ``size`` (width, height), or has a number that is not a class."""
         image, mask = pair
         if numbers.shape != size[::-1]:
             sizes = f"{numbers.shape[1]}x{numbers.shape[0]}, but its image {image} {size[0]}x{size[1]}"
@@ -123,7 +123,7 @@ def _numbers(image: Image.Image) -> NDArray[np.integer]:
     """The numbers ``[h, w]`` of the pixels of a mask.
 
     Raises:
-        BrokenImageError: its pixels are no whole numbers, such as colours.
+        BrokenImageError: its pixels are not whole numbers, such as colours.
     """
     if image.mode not in NUMBERED:
         reason = f"has pixels of the mode {image.mode}, but a mask has the number of a class at each"

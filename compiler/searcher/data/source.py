@@ -174,7 +174,7 @@ def _class(label: Any, index: int) -> int:
     try:
         return operator.index(label)
     except TypeError:
-        raise DataError(f"image {index} has the label {label!r}, which is no number of a class") from None
+        raise DataError(f"image {index} has the label {label!r}, which is not a number of a class") from None
 
 
 def masks(shape: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ class Freezing:
     """The mean cosine of two gradients of each operation, and the operations that are frozen by it.
 
     Args:
-        operations: the parameters of each operation, by name; parameters that are no matrices are not compared.
+        operations: the parameters of each operation, by name; parameters that are not matrices are not compared.
         word: the bound of the cosine, and the number of steps of its mean.
     """
 

@@ -89,12 +89,12 @@ class OwnBehaviour:
         classes: the first extent of the output.
 
     Raises:
-        UsageError: it is no `UserTask`, or its metric is better the other way or does not add up.
+        UsageError: it is not a `UserTask`, or its metric is better the other way or does not add up.
     """
 
     def __init__(self, made: Described, path: str, classes: int) -> None:
         if not isinstance(made, UserTask):
-            raise UsageError(f"'{path}' is no `UserTask` of compiler.searcher.engine.user_task")
+            raise UsageError(f"'{path}' is not a `UserTask` of compiler.searcher.engine.user_task")
         self.task, self.path, self.classes, self.seen = made, path, classes, False
         with asked(path, "cannot give its metric"):
             measure: object = made.measure(classes)
@@ -129,7 +129,7 @@ class OwnBehaviour:
 
     def _does_not_add_up(self, name: str) -> UsageError:
         return UsageError(
-            f"the metric of '{self.path}' has '{name}', which is no sum over batches: use a metric that adds up, "
+            f"the metric of '{self.path}' has '{name}', which is not a sum over batches: use a metric that adds up, "
             "such as one with `thresholds = 100`"
         )
 
@@ -158,7 +158,7 @@ class OwnBehaviour:
         before = {name: state.clone() for name, state in self._states().items()}  # A metric may add in place.
         metric.update(outputs, targets)
         states = self._states()
-        if not self.seen:  # What is no sum has to be a constant; one batch tells.
+        if not self.seen:  # What is not a sum has to be a constant; one batch tells.
             changed = [name for name in states if name not in summed and not torch.equal(states[name], before[name])]
             if changed:
                 raise self._does_not_add_up(changed[0])
@@ -205,7 +205,7 @@ class OwnBehaviour:
 
 
 def _ramp(shape: Shape) -> Tensor:
-    """Numbers between 0 and 1: of zeros a mean would not show that it is no sum."""
+    """Numbers between 0 and 1: of zeros a mean would not show that it is not a sum."""
     return torch.linspace(0.1, 0.9, prod(shape)).view(shape).requires_grad_()
 
 

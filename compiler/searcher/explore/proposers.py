@@ -129,7 +129,7 @@ class Aging(Proposer):
         return self.word.trials
 
     def following(self, history: History, k: int) -> Proposal | None:
-        """A draw until the population is there, then a mutant; the oldest is no parent any more."""
+        """A draw until the population is there, then a mutant; the oldest is not a parent any more."""
         word = self.word
         source = self.stream(k)
         if k < word.population:

@@ -101,7 +101,7 @@ class Table:
         part: the space.
 
     Raises:
-        UsageError: there is no such file, it is no such table, or of another space.
+        UsageError: there is no such file, it is not such a table, or of another space.
     """
 
     def __init__(self, path: Path, part: Part) -> None:
@@ -151,7 +151,7 @@ class Table:
                     self._read(line)
                 except (KeyError, ValueError, IndexError) as reason:
                     name = self.part.space.name
-                    raise UsageError(f"'{self.path}', line {at}, is no row of '{name}': {reason}") from None
+                    raise UsageError(f"'{self.path}', line {at}, is not a row of '{name}': {reason}") from None
         if any(max(found.validation, found.test) > 1 for found in self.all):
             self._from_percent()
 

@@ -103,7 +103,7 @@ class Relaxed(nn.Module, ABC):
         return {path: alpha for path, alpha in self.alphas.items() if self.space.decisions[path].alphas}
 
     def weights(self) -> Iterator[nn.Parameter]:
-        """Every parameter that is no alpha."""
+        """Every parameter that is not an alpha."""
         return self.network.parameters()
 
     def mixing(self) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ def logarithms(
         by: whether a strength is the probability of an item, or its alpha.
 
     Returns:
-        The strengths of the items of each decision that is no edge, (items).
+        The strengths of the items of each decision that is not an edge, (items).
     """
     tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in alphas.items()}
     if by is By.PROBABILITY:

@@ -172,7 +172,7 @@ class Fusion:
 
 
 def is_known(node: Node) -> bool:
-    """Whether a node is no value that is there when a line starts."""
+    """Whether a node is not a value that is there when a line starts."""
     return node.payload is not OPAQUE
 
 

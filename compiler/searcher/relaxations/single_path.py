@@ -136,7 +136,7 @@ class OnePath(Relaxed):
         return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, used)
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
-        """The selection of the rule; where it is no architecture, or misses a requirement, the best that is one."""
+        """The selection of the rule; where it is not an architecture, or misses a requirement, the best that is one."""
         return self.answer(alphas).chosen
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:

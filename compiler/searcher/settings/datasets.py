@@ -173,7 +173,7 @@ class ArrayFile(DataSpec):
     def _is_a_kind(cls, path: str) -> str:
         if not path.endswith(KINDS) and not FUNCTION.fullmatch(path):
             kinds = ", ".join(f'"NAME{kind}"' for kind in KINDS)
-            raise ValueError(f'"{path}" is no file of data: use {kinds}, or "NAME.py:FUNCTION"')
+            raise ValueError(f'"{path}" is not a file of data: use {kinds}, or "NAME.py:FUNCTION"')
         return path
 
     @model_validator(mode="after")
@@ -214,7 +214,7 @@ def register_dataset(name: str, builder: Builder) -> None:
     """Makes ``name`` a word for data: ``builder`` is called when they are loaded.
 
     Raises:
-        ValueError: when ``name`` is no identifier, or a built-in dataset has it.
+        ValueError: when ``name`` is not an identifier, or a built-in dataset has it.
     """
     if not name.isidentifier():
         raise ValueError(f"'{name}' cannot be a word for data: use letters, digits and _")

@@ -186,7 +186,7 @@ class Objective(Named):
 
     ACCURACY = "accuracy"
     SCORE = "score"
-    """``accuracy`` by another name, for metrics that are no accuracy."""
+    """``accuracy`` by another name, for metrics that are not accuracies."""
     PARAMS = "params"
     MACS = "macs"
     MEMORY = "memory"

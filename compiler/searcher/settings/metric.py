@@ -44,7 +44,7 @@ class Metric(BaseModel):
         return self.score(score)
 
     def show(self, value: float | None, digits: int = 1) -> str:
-        """A value as text; one that is no share, such as that of a proxy, as a number."""
+        """A value as text; one that is not a share, such as that of a proxy, as a number."""
         if value is None:
             return ""
         return f"{value:.{digits}%}" if self.share and 0 <= value <= 1 else f"{value:.6g}"

@@ -38,7 +38,7 @@ class Reader:
 
     @property
     def errors(self) -> list[Diagnostic]:
-        """The diagnostics that are no warnings."""
+        """The diagnostics that are not warnings."""
         return [item for item in self.diagnostics if item.severity is Severity.ERROR]
 
     def section(self, model: type[S], settings: Given) -> S:

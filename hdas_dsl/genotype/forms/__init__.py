@@ -24,5 +24,5 @@ FORMS: tuple[Form, ...] = (
 
 
 def form_of(value: Literal) -> Form | None:
-    """The form of a value; None where it is no genotype."""
+    """The form of a value; None where it is not a genotype."""
     return next((form for form in FORMS if form.looks(value)), None)

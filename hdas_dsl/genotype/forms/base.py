@@ -25,7 +25,7 @@ class Form:
         looks: tells it from other values by its shape alone.
         read: the part of a genotype that a value of this form says, or None after it has reported what is wrong.
         start: finds it in the middle of a line, such as one of a log: up to its first bracket, or all of it.
-        bare: the value of a whole text, for a form that is no Python.
+        bare: the value of a whole text, for a form that is not Python.
         weak: whether ``start`` also finds what is something else, so that any other form in a log comes first.
     """
 
@@ -51,7 +51,7 @@ def items(value: Literal, otherwise: str) -> tuple[Literal, ...]:
     """The items of a list.
 
     Raises:
-        InvalidPartError: it is no list; ``otherwise`` says what it should be.
+        InvalidPartError: it is not a list; ``otherwise`` says what it should be.
     """
     if isinstance(value, Items):
         return value.items
@@ -62,7 +62,7 @@ def number(value: Literal, what: str) -> int:
     """A number of an input or a node.
 
     Raises:
-        InvalidPartError: it is no whole number, or far too large.
+        InvalidPartError: it is not a whole number, or far too large.
     """
     if not isinstance(value, Whole) or value.value < 0:
         raise InvalidPartError(Code.KIND, value.span, f"{what} is a whole number from 0 on")
@@ -75,7 +75,7 @@ def operation(value: Literal) -> tuple[str, Span]:
     """The name of an operation, and its place.
 
     Raises:
-        InvalidPartError: it is no string.
+        InvalidPartError: it is not a string.
     """
     if isinstance(value, Text):
         return value.value, value.inner

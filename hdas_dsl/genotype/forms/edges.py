@@ -157,7 +157,7 @@ class EdgeReader:
         source, target = parts[1:] if self.order is Order.FROM_TO else reversed(parts[1:])
         j = number(target, "a target")
         if j < 2:
-            raise InvalidPartError(Code.RANGE, target.span, f"{j} is no node here: the first is 2")
+            raise InvalidPartError(Code.RANGE, target.span, f"{j} is not a node here: the first is 2")
         if j >= MOST_NODES:
             raise InvalidPartError(
                 Code.RANGE, target.span, f"a cell has less than {MOST_NODES:,} nodes: this is too far"
@@ -184,7 +184,7 @@ class EdgeReader:
         gone = [str(j + 2) for j in range(len(found)) if not found[j]]
         if gone:
             verb = "is" if len(gone) == 1 else "are"
-            self.report.warn(whole, f"{' and '.join(gone)} {verb} no node here: no edge leads there")
+            self.report.warn(whole, f"{' and '.join(gone)} {verb} left out: no edge leads there")
         return found
 
     def all_joined(self, nodes: Sequence[Sequence[Edge]], concat: tuple[int, ...], span: Span) -> tuple[int, ...]:

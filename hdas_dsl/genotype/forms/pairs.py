@@ -38,7 +38,7 @@ def _read(value: Literal, report: Report) -> Cells | None:
                 report.wrong(Code.DUPLICATE, entry.span, f"'{match[0]}' is given twice")
             table[int(match["number"])] = entry
         elif match := _SIZE.fullmatch(entry.name or ""):
-            message = f"'{match['what']}' is no part of a genotype: {_OPTIONS[match['what']]} sets it"
+            message = f"'{match['what']}' is not part of a genotype: {_OPTIONS[match['what']]} sets it"
             report.warn(entry.span, message)
     start = Span(value.span.source, value.span.start, value.span.start + 1)
     dags = []

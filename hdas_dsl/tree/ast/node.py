@@ -62,7 +62,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Ident(Node):
-    """An identifier outside of expressions: where a name is defined, or refers to something that is no value."""
+    """An identifier outside of expressions: where a name is defined, or refers to something that is not a value."""
 
     name: str
 

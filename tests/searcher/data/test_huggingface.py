@@ -62,10 +62,10 @@ def test_images_texts_and_arrays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "target", "message"),
     [
-        (None, None, "is no dataset that `save_to_disk` has left: "),
+        (None, None, "is not a dataset that `save_to_disk` has left: "),
         ({"a": [], "b": []}, None, "has a part without samples"),
         ({"a": [1, 2], "b": [0, 1]}, "c", "has no column 'c': its columns are a, b"),
-        ({"a": ["p", "q"], "b": [2, 3], "c": [0, 1]}, None, "has 'p' in column 'a', which is no number"),
+        ({"a": ["p", "q"], "b": [2, 3], "c": [0, 1]}, None, "has 'p' in column 'a', which is not a number"),
         ({"a": [[1], [2, 3]], "c": [0, 1]}, None, "in column 'a' of '.*' are of several shapes, or no numbers"),
         ({"a": [[1], [2]], "b": [1, 2], "c": [0, 1]}, None, "column 'a' of '.*' holds arrays"),
     ],

@@ -85,10 +85,10 @@ class EpochRecord:
             for aside in ("seconds", *OBSERVED):  # `history.jsonl` says these too.
                 entries.pop(aside, None)
         except (KeyError, TypeError, ValueError):
-            raise ValueError("this is no record of an epoch") from None
+            raise ValueError("this is not a record of an epoch") from None
         numbers = all(value is None or type(value) in (int, float) for value in entries.values())
         if type(epoch) is not int or not numbers or not all(isinstance(text, str) for text in decisions.values()):
-            raise ValueError("this is no record of an epoch")
+            raise ValueError("this is not a record of an epoch")
         scalars = {name: math.nan if value is None else float(value) for name, value in entries.items()}
         return cls(epoch, scalars, decisions)
 

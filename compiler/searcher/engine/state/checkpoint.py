@@ -24,7 +24,7 @@ from compiler.util.files import atomic_write
 
 Plain = bool | int | float | None
 OptimizerFacts = dict[str, Plain]
-"""The entries of an optimizer's state that are no tensors, as ``parameter/entry``."""
+"""The entries of an optimizer's state that are not tensors, as ``parameter/entry``."""
 
 FACTS = "hsp"
 """The one key of the safetensors metadata: with several, their order in the file would vary."""
@@ -83,7 +83,7 @@ def assign(kind: str, targets: Mapping[str, Tensor], saved: Mapping[str, Tensor]
 
 
 def optimizer_state(optimizer: Optimizer, names: list[str]) -> tuple[dict[str, Tensor], OptimizerFacts]:
-    """An optimizer's state as tensors ``parameter/entry``, and as facts what of it is no tensor.
+    """An optimizer's state as tensors ``parameter/entry``, and as facts what of it is not a tensor.
 
     ``names`` are those of the parameters in the order of the optimizer's groups.
     """
