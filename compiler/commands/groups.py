@@ -89,6 +89,11 @@ def seed_option(text: str) -> Any:
     return option("--seed", "N", text, read=at_least(0), default=0)
 
 
+def device_option() -> Any:
+    """A field: the device of a run."""
+    return option("--device", "DEVICE", "auto, cpu, cuda, cuda:1, mps", read=device, default="auto")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source(OptionGroup):
     """A file of the language, and the values that replace its own."""
@@ -208,7 +213,7 @@ class MachineOptions(OptionGroup):
 
     title: ClassVar[str] = "the machine"
 
-    device: str = option("--device", "DEVICE", "auto, cpu, cuda, cuda:1, mps", read=device, default="auto")
+    device: str = device_option()
     memory_budget: int | None = option(
         "--memory-budget",
         "SIZE",

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from .command import Command
 from .console import OK
-from .groups import DataOptions, Source, network_option, recipe_option, run_config
+from .groups import DataOptions, Source, device_option, network_option, recipe_option, run_config
 from .groups import MachineOptions as Machine
 from .json_output import json_flag, put_json
 from .option import group, option
 from .output import line
-from .values import at_least, device, names, whole
+from .values import at_least, names, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Proxies(Command):
     words: tuple[str, ...] = option("--words", "A,B", "only these proxies", read=names, default=(), otherwise="all")
     images: int = option("--images", "N", "how many images", read=at_least(2), default=64)
     seed: int | None = option("--seed", "N", "the seed of weights and images", read=whole, otherwise="the file's, or 0")
-    device: str = option("--device", "DEVICE", "auto, cpu, cuda, cuda:1, mps", read=device, default="auto")
+    device: str = device_option()
     network: str | None = network_option()
     recipe: Path | None = recipe_option()
 

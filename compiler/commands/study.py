@@ -13,13 +13,13 @@ from compiler.util.share import read_share
 
 from .command import Command
 from .console import FAILED, OK
-from .groups import existing
+from .groups import device_option, existing
 from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import flag, option, position
 from .output import complain, line, put, remark
 from .program import run_program
-from .values import at_least, device, names
+from .values import at_least, names
 
 if TYPE_CHECKING:
     from compiler.studies.plan import StudyPlan
@@ -63,7 +63,7 @@ class StudyFiles(Command):
     workers: int = option("--workers", "N", "how many runs at once", read=at_least(1), default=1)
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
     download: bool = flag("--download", "fetch missing data")
-    device: str = option("--device", "DEVICE", "auto, cpu, cuda, cuda:1, mps", read=device, default="auto")
+    device: str = device_option()
     out: Path | None = option("-o", "--out", "DIR", "the study's folder", read=Path, otherwise="studies/NAME")
     resume: bool = flag("--resume", "go on with the study in --out; runs that failed are tried again")
     force: bool = flag("--force", "overwrite the study in --out")

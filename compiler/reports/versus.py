@@ -1,4 +1,4 @@
-"""An architecture beside random ones of its space, all trained alike: ranks, the difference, and how sure it is."""
+"""An architecture beside random ones of its space, all trained alike: ranks, and the difference with its interval."""
 
 from __future__ import annotations
 

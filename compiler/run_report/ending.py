@@ -1,4 +1,4 @@
-"""What is said at the end of a search: what was found, its cost, how sure it is, where it lies, what to do next."""
+"""What is said at the end of a search: result, cost, how close its choices were, where it lies, what to do next."""
 
 from __future__ import annotations
 
@@ -47,14 +47,18 @@ def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
         yield f"next: {command('hdas', 'search', target)}"
         return
     yield f"derived architecture: {target}"
-    yield f"next: {command('hdas', 'train', target)}       # from scratch, and tested"
-    yield f"      {command('hdas', 'versus', target, '9')}    # is it better than chance?"
+    following = [
+        (command("hdas", "train", target), "from scratch, and tested"),
+        (command("hdas", "versus", target, "9"), "is it better than chance?"),
+    ]
     written = (folder / REPORT).is_file()
-    yield (
-        f"report: {folder / REPORT}"
-        if written
-        else f"      {command('hdas-report', folder)}    # all of it, in the browser"
-    )
+    if not written:
+        following.append((command("hdas-report", folder), "all of it, in the browser"))
+    width = max(len(words) for words, _ in following)
+    for number, (words, remark) in enumerate(following):
+        yield f"{'next: ' if number == 0 else '      '}{words:<{width}}    # {remark}"
+    if written:
+        yield f"report: {folder / REPORT}"
 
 
 def _said(run: Run, value: float) -> str:
@@ -74,10 +78,10 @@ def _sure(phase: Phase) -> str:
             before = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
         again = [trial.repeat for trial in phase.trials if trial.repeat]
         often = f", the best ones judged {1 + max(again)} times" if again else ""
-        return f"how sure: best of {plural(len(phase.trials) - len(again), 'trial')}{often}{before}"
+        return f"confidence: best of {plural(len(phase.trials) - len(again), 'trial')}{often}{before}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
     changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"
     if near is None or near.strength is None:
-        return f"how sure: {changed}"
-    return f"how sure: {changed}; the closest, {near.path}, took {near.taken} ({share(near.strength)}) {ahead(near)}"
+        return f"confidence: {changed}"
+    return f"confidence: {changed}; the closest, {near.path}, took {near.taken} ({share(near.strength)}) {ahead(near)}"

@@ -229,7 +229,7 @@ def test_costs_that_the_cache_knows_are_compiled_once(
 def test_where_another_rule_decided_what_is_stronger_is_said(runs: Path) -> None:
     path = Path("a/history.jsonl")
     path.write_text(path.read_text().replace('"Cell.n0.from_x": "identity"', '"Cell.n0.from_x": "c(k = 3)"'))
-    (sure,) = (line for line in ending(run_of("a", Path("a")), Path("a")) if line.startswith("how sure"))
+    (sure,) = (line for line in ending(run_of("a", Path("a")), Path("a")) if line.startswith("confidence"))
     assert sure.endswith("took c(k = 3) (28.0%) although identity is stronger by 2.4 points")
 
 
@@ -240,7 +240,7 @@ def test_the_end_of_a_search_is_said_in_eight_lines(runs: Path, name: str) -> No
     assert [line.partition(":")[0] for line in said[:5]] == [
         "found",
         "cost",
-        "how sure",
+        "confidence",
         "derived architecture",
         "next",
     ]
