@@ -27,7 +27,8 @@ FLAGS = (
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """One for all tests, as it takes seconds to start."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
 
@@ -37,14 +38,28 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = Chrome(options=options, service=Service(DRIVER))
-    folder = tmp_path_factory.mktemp("page")
-    runs = [FIXTURES / "runs" / name for name in ("a", "b", "front", "study")]
-    (folder / "report.html").write_text(page(report_of(runs)))
+    driver.set_script_timeout(300)
     try:
-        driver.get((folder / "report.html").as_uri())
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(page(report_of([FIXTURES / "runs" / name for name in ("a", "b", "front", "study")])))
+    return path
+
+
+@pytest.fixture
+def browser(chrome: Chrome, report: Path) -> Chrome:
+    """The browser as it has just opened the page, whatever a test before did: they run in any order."""
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for kind in ("browser", "performance"):
+        logged(chrome, kind)
+    chrome.get(report.as_uri())
+    return chrome
 
 
 def js(browser: Chrome, script: str) -> Any:
@@ -54,6 +69,15 @@ def js(browser: Chrome, script: str) -> Any:
 def logged(browser: Any, kind: str) -> list[str]:
     """The messages of one of the browser's logs."""
     return [entry["message"] for entry in browser.get_log(kind)]
+
+
+def check_quiet(browser: Chrome) -> None:
+    """Since the page was opened nothing was complained of, and nothing asked of the network."""
+    assert logged(browser, "browser") == []
+    events = [json.loads(text)["message"] for text in logged(browser, "performance")]
+    asked = {item["params"]["request"]["url"] for item in events if item["method"] == "Network.requestWillBeSent"}
+    assert browser.current_url in asked
+    assert [url for url in asked if url.startswith(("http", "ws", "ftp"))] == []
 
 
 def drawn(browser: Chrome) -> list[dict[str, Any]]:
@@ -96,6 +120,7 @@ def test_every_plot_is_drawn_in_light_and_dark_on_a_screen_and_a_phone(
     shown = pictures(browser)
     assert {"together", "run-0-found", "run-0-versus", "run-2-search", "study-0"} <= shown.keys()
     assert differences(shown, FIXTURES / "runs" / "pictures" / scheme) == []
+    check_quiet(browser)
 
 
 def test_a_choice_opens_by_the_keyboard_and_shows_its_items(browser: Chrome) -> None:
@@ -113,6 +138,7 @@ def test_a_choice_opens_by_the_keyboard_and_shows_its_items(browser: Chrome) -> 
     assert js(browser, "return document.querySelectorAll('#choice svg path').length") > 3
     dialog.send_keys(Keys.ESCAPE)
     assert not dialog.is_displayed()
+    check_quiet(browser)
 
 
 def test_pictures_zoom_and_words_can_be_selected(browser: Chrome) -> None:
@@ -126,14 +152,7 @@ def test_pictures_zoom_and_words_can_be_selected(browser: Chrome) -> None:
         "getSelection().selectAllChildren(text); return String(getSelection())",
     )
     assert chosen == "stem"
-
-
-def test_nothing_is_complained_of_and_nothing_asked_of_the_network(browser: Chrome) -> None:
-    assert logged(browser, "browser") == []
-    events = [json.loads(text)["message"] for text in logged(browser, "performance")]
-    asked = {item["params"]["request"]["url"] for item in events if item["method"] == "Network.requestWillBeSent"}
-    assert browser.current_url in asked
-    assert [url for url in asked if url.startswith(("http", "ws", "ftp"))] == []
+    check_quiet(browser)
 
 
 def test_every_control_has_a_name(browser: Chrome) -> None:
