@@ -118,7 +118,7 @@ class StudyFiles(Command):
         Raises:
             UsageError: it does, or there is no study to go on with.
         """
-        from compiler.studies.results import PLAN
+        from compiler.studies.results import PLAN, ResultLog
 
         out = self.out or Path("studies") / self.files[0].stem
         begun = (out / PLAN).is_file()
@@ -133,9 +133,10 @@ class StudyFiles(Command):
         if begun and not self.resume and not self.force:
             raise UsageError(f"'{out}' holds a study: --resume goes on with it, --force starts anew")
         if self.force and begun:
-            from shutil import rmtree
+            from compiler.runs.folder import held
 
-            rmtree(out)
+            with held(out):
+                ResultLog(out).remove()
         return out
 
 

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
-from shutil import rmtree
 
 from filelock import FileLock, Timeout
 
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import (
-    CHECKPOINT,
-    DERIVED,
-    EVENTS,
-    HISTORY,
-    LOCK,
-    LOG,
-    PARETO,
-    REPORT,
-    RESULT,
-    RUNNER_UP,
-    SOURCE,
-    SPACE,
-    TRAINED,
-    TRAININGS,
-    TRIALS,
-    VERSUS,
-    WEIGHTS,
-    WORKERS_LOG,
-)
+from compiler.searcher.run_files import CHECKPOINT, LOCK
 from compiler.util.errors import RunError, UsageError
 from compiler.util.files import remove_unfinished
 
@@ -80,43 +59,3 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
             if made and folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
                 (folder / LOCK).unlink(missing_ok=True)
                 folder.rmdir()
-
-
-RUN = (CHECKPOINT, LOG, HISTORY, EVENTS, REPORT)
-SEARCH = (*RUN, TRIALS, TRAININGS, WORKERS_LOG, DERIVED, RUNNER_UP, PARETO, SPACE, SOURCE)
-TRAINING = (*RUN, WEIGHTS, RESULT)
-
-
-def start_anew(folders: Collection[Path], names: Sequence[str], read: Collection[Path]) -> None:
-    """Remove what an earlier run left in folders, which would pass for what the new one does until that is written.
-
-    A run that `--force` starts and that is killed, or fails, would have the result of the one before, and `--resume`
-    would go on behind phases that only that one finished. Files that the new run reads stay.
-    """
-    if not is_main_process():
-        return
-    kept = {path.resolve() for path in read}
-    for path in (folder / name for folder in folders for name in names):
-        if any(item.is_relative_to(path.resolve()) for item in kept):
-            continue
-        if path.is_dir():
-            rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def set_aside(folder: Path) -> Iterator[str]:
-    """Rename what was done with the architecture of an earlier search, which is not that of the new one; say where.
-
-    Raises:
-        UsageError: that is still under way.
-    """
-    for path in (folder / name for name in (TRAINED, VERSUS)):
-        if not is_main_process() or not path.is_dir() or (path / SPACE).is_file():  # no phase of that name
-            continue
-        with held(path):  # and no run is writing there
-            pass
-        names = (f"{path.name}-before" + (f"-{number}" if number > 1 else "") for number in count(1))
-        target = next(folder / name for name in names if not (folder / name).exists())
-        path.rename(target)
-        yield f"'{path}' is of the architecture that was found before: it is '{target}' now"

@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 
 from compiler.reports.scatter import scatter
 from compiler.searcher.explore.generations import Objectives
@@ -18,6 +17,8 @@ from compiler.searcher.run_files import PARETO
 from compiler.searcher.settings.exploring import Nsga2, Objective
 from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.files import atomic_write
+
+from .anew import empty
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,11 @@ class Front:
 def write_front(found: Front, texts: Sequence[str], folder: Path) -> None:
     """Write the derived files of a front, the table `front.csv`, and the picture `front.svg` of its first cost.
 
-    The folder `pareto` holds nothing else afterwards.
+    Those of another front are removed before.
     """
     target = folder / PARETO
-    if target.exists():
-        rmtree(target)
-    target.mkdir(parents=True)
+    empty(target)
+    target.mkdir(parents=True, exist_ok=True)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", "trial", "number", *found.names])

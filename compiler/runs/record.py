@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from compiler.analysis.requirements.tables import carry_tables
-from compiler.program.model import Phase, Program
+from compiler.program.model import Phase
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import RECORD, SETTINGS, SOURCE, SPACE
+from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
 from compiler.searcher.settings.metric import Metric
 from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
@@ -63,11 +62,15 @@ class Record(BaseModel):
     machine: Machine
     metrics: tuple[Metric, ...] = ()
     """Of the tasks, each once, that of the last phase last."""
+    source: tuple[str, ...] = ()
+    """The files of the text that was searched, in their folder: what else is there is the user's."""
     judged: Metric | None = None
     """What scores of an explorer's trials are of, where that is not a metric of a task."""
 
 
-def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None) -> None:
+def write_record(
+    config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None, source: Sequence[str] = ()
+) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -82,34 +85,12 @@ def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
+        source=tuple(source),
         judged=judged,
         metrics=tuple(reversed(dict.fromkeys(reversed([task.facts.metric for task in tasks])))),
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")
-
-
-def write_source(program: Program, folder: Path) -> None:
-    """Write the text that is searched, and what it uses beside it, into a run's folder, where it means the same.
-
-    The shipped library is found from anywhere; data and plugins are not copied.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if not is_main_process():
-        return
-    root, where = program.unit, folder / SOURCE
-    for unit in root.all_used():
-        if unit is root:
-            path = Path(Path(unit.source.name).name)
-        elif unit.path is None or unit.shipped or root.path is None or not unit.path.is_relative_to(root.path.parent):
-            continue
-        else:
-            path = unit.path.relative_to(root.path.parent)
-        (where / path).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(where / path, unit.source.text)
-    carry_tables((item for item, _ in program.requirements), where)
 
 
 def write_space(phase: Phase, number: int, folder: Path) -> None:

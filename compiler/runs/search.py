@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from shutil import rmtree
 
 import torch
 
@@ -30,6 +29,7 @@ from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from compiler.util.threads import processors
 
+from .anew import SEARCH, empty, set_aside, start_anew
 from .changed import changed
 from .data import matching_data
 from .decided import Decided, derived_text
@@ -37,13 +37,14 @@ from .explore import explored
 from .fingerprint import fingerprint
 from .finished import found_before, teacher_weights_of, weights_of
 from .fitting_threads import fitting_threads, room_for_workers
-from .folder import SEARCH, held, set_aside, start_anew
+from .folder import held
 from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
-from .record import write_record, write_source, write_space
+from .record import write_record, write_space
 from .remarks import remarks, unmoved, unread
+from .source import check_source, remove_source, rewrite_source, write_source, written_source
 from .start import started, teacher_of
 
 Say = Callable[[str], None]
@@ -141,6 +142,7 @@ def search_phase(
         found = yield from by(plan, part, phase, say)
     text = derived_text(part, phase, found)
     _write_second(part, phase, found.second, folder)
+    rewrite_source(program, plan.config.out)  # One that goes on may have another text.
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
     if found.explored is not None and (front := found.explored.front) is not None:
@@ -221,23 +223,26 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
-        rmtree(options.out / TRAININGS, ignore_errors=True)
+        empty(options.out / TRAININGS)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
 
 
 def _record(plan: SearchPlan, phase: Phase, say: Say) -> None:
     """Write what the run is; in the first phase of one that starts anew, all that was there before is removed."""
     config, read = plan.config, [unit.path for unit in plan.program.unit.all_used() if unit.path is not None]
+    check_source(plan.program, config.out)
     if config.force and not config.resume and phase.name == plan.phases[0].name:
-        for sentence in set_aside(config.out):
+        folders = {plan.folder(item) for item in plan.phases}
+        for sentence in set_aside(config.out, folders):
             say(f"warning: {sentence}")
-        start_anew({config.out, *map(plan.folder, plan.phases)}, SEARCH, read)
-    write_source(plan.program, config.out)
+        start_anew({config.out, *folders}, SEARCH, read)
+        remove_source(config.out, read)
     judged, settings = phase.settings.judged, phase.settings
-    tasks = [item.settings.task for item in plan.phases]
-    write_record(
-        plan.config, search_record(plan.phases), tasks, None if judged == settings.task.facts.metric else judged
-    )
+    tasks, other = [item.settings.task for item in plan.phases], judged != settings.task.facts.metric
+    written = written_source(plan.program, config.out)
+    write_record(config, search_record(plan.phases), tasks, judged if other else None, written)
+    if not config.resume:  # The text of a run that may not go on here stays.
+        write_source(plan.program, config.out)
 
 
 def _number(part: Part) -> int:

@@ -19,12 +19,13 @@ from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 
+from .anew import TRAINING, start_anew
 from .changed import changed
 from .config import RunConfig
 from .data import matching_data
 from .fingerprint import fingerprint
 from .fitting_threads import fitting_threads
-from .folder import TRAINING, held, start_anew
+from .folder import held
 from .plan import TrainPlan
 from .record import write_record
 from .weights import start_from

@@ -27,6 +27,7 @@ from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
 from compiler.searcher.settings.judges import Measured, TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 
+from .anew import empty
 from .config import RunConfig
 from .data import matching_data
 from .derived_alone import DerivedAlone, network_of
@@ -63,8 +64,8 @@ class TrainedAlone(DerivedAlone):
         if options.devices > 1:
             # Each process begins with this command, and must find the folder as the first one did: empty.
             Compute(options.device, options.devices)
-        if not options.resume and is_main_process() and (options.out / TRAININGS).exists():
-            rmtree(options.out / TRAININGS)
+        if not options.resume and is_main_process():
+            empty(options.out / TRAININGS)
         example = self.derived(self.text(space.candidate(0)))
         whole = example.train_settings.epochs
         self.budgets = Budgets(self.word.epochs or whole, whole)

@@ -31,6 +31,8 @@ def versus(
     out, found = plan.config.out, []
     with held(out):
         if is_main_process():
+            if plan.config.force:  # What was found before would pass for what this finds.
+                (out / COMPARISON).unlink(missing_ok=True)
             for name, text in plan.texts.items():
                 atomic_write(out / f"{name}.hsp", text)
         for number, name in enumerate(plan.contenders, start=1):

@@ -24,12 +24,10 @@ from compiler.util.threads import divided
 
 from .plan import Run, Step, StudyPlan
 from .report import rows_of, runs_csv, table_csv
-from .results import Result, ResultLog, result_of
+from .results import LOGS, TABLES, Result, ResultLog, log_of, result_of
 
 ATTACHED = (sys.executable, "-m", "compiler.commands.attached")
 """`hdas` as a process that ends with the one that started it."""
-LOGS = "logs"
-"""What the runs said, in the folder of the study."""
 LOOK = 0.2
 """After so many seconds it is seen whether the user wants to stop."""
 
@@ -91,8 +89,8 @@ def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None]) ->
                         )
             finally:
                 rows = rows_of(plan, results)
-                atomic_write(log.folder / "table.csv", table_csv(rows))
-                atomic_write(log.folder / "runs.csv", runs_csv(plan, results))
+                for name, text in zip(TABLES, (table_csv(rows), runs_csv(plan, results)), strict=True):
+                    atomic_write(log.folder / name, text)
     return results
 
 
@@ -157,7 +155,7 @@ class _Pool:
         begun = any(path.name in (CHECKPOINT, TRIALS) for path in folder.glob("**/*"))
         words = [str(self.config.out / word) if word.startswith(f"{run.name}/") else word for word in step.words]
         words += ["--out", str(folder), *(["--resume"] if begun else []), *self._device(place)]
-        path = self.config.out / LOGS / f"{run.name.replace('/', '-')}.txt"
+        path = log_of(self.config.out, run)
         with path.open("ab") as log:
             child = subprocess.Popen(
                 [*ATTACHED, *words],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -14,7 +16,7 @@ from compiler.backend.plugins import allow
 from compiler.program.request import Request
 from compiler.program.source_file import recorded
 from compiler.reports.run_metrics import metrics_of, tested_of, training_loss_of
-from compiler.searcher.run_files import DERIVED, TRAINED
+from compiler.searcher.run_files import DERIVED, LOCK, TRAINED
 from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
@@ -24,6 +26,13 @@ from .plan import Run, StudyPlan
 
 PLAN, RUNS, SHARES = "study.json", "runs.jsonl", "shares"
 """The plan of a study, a line for each run that ended, and what shares of it write, in its folder."""
+LOGS, TABLES = "logs", ("table.csv", "runs.csv")
+"""What the runs said, and the results as tables, there too."""
+
+
+def log_of(out: Path, run: Run) -> Path:
+    """The file of what a run says."""
+    return out / LOGS / f"{run.name.replace('/', '-')}.txt"
 
 
 class Result(BaseModel):
@@ -117,6 +126,34 @@ class ResultLog:
         atomic_write(self.path, b"".join(map(_line, kept)))
         atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
         return found
+
+    def remove(self) -> None:
+        """Remove the study, and nothing else that is in its folder, which may be the user's own.
+
+        Raises:
+            UsageError: the plan, which says which folders are its runs', is damaged.
+        """
+        try:
+            plan = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
+        except ValidationError as error:
+            said = error.errors()[0]["msg"]
+            raise UsageError(f"'{self.out}' is damaged: {said}; remove it, or choose another --out") from None
+        for run in plan.runs:
+            folder = self.out / run.name
+            if folder.resolve().is_relative_to(self.out.resolve()) and folder.is_dir():
+                rmtree(folder)
+                with suppress(OSError):  # Another seed is there.
+                    folder.parent.rmdir()
+            log_of(self.out, run).unlink(missing_ok=True)
+        shares = [path.parent for path in self.out.glob(f"{SHARES}/*/{RUNS}")]
+        for name in (RUNS, *TABLES, LOCK):
+            for share in shares:
+                (share / name).unlink(missing_ok=True)
+        for name in (RUNS, *TABLES, PLAN):
+            (self.out / name).unlink(missing_ok=True)
+        for folder in (*shares, self.out / SHARES, self.out / LOGS):
+            with suppress(OSError):  # It is not there, or something else is in it.
+                folder.rmdir()
 
     def read(self) -> tuple[StudyPlan, dict[str, Result]]:
         """The plan, and the results that are known.

@@ -194,3 +194,55 @@ def test_no_phase_of_the_run_before_counts_as_finished(folder: Path) -> None:
         compiler.search("phases.hsp", folder / "run", force=True, seed=1, callbacks=[Fail("one")])
     compiler.search("phases.hsp", folder / "run", resume=True, seed=1)
     assert "seed = 1" in (folder / "run" / "two" / "derived.hsp").read_text()
+
+
+OWN = ("events/mine.txt", "pareto/mine.hsp", "source/mine.hsp", "train/1/cat.png", "trials/mine.txt", "report.html")
+
+
+def test_a_run_in_a_folder_of_the_users_own_leaves_what_is_in_it(folder: Path) -> None:
+    """`--out .` beside folders that have the names of a run's: with `--force` they were removed."""
+    for name in OWN:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    with (folder / "space.hsp").open("a") as file:
+        file.write(NETWORK[NETWORK.index("train N") :])
+    explored = ["relax=none", "derive=nsga2(2, pareto = (accuracy, macs))", "epochs=0", "judge=trained(epochs = 1)"]
+    for options in ([], ["--force"], ["--force", *(word for item in explored for word in ("--set", item))]):
+        assert compile_main(["space.hsp", "--search", "--out", ".", "--quiet", *options]) == 0
+        assert all((folder / name).read_text() == "mine" for name in OWN)
+    assert (folder / "pareto" / "front.csv").is_file()
+
+
+def test_a_text_of_the_users_own_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor removed, once a run was searched from it."""
+    (folder / "source").mkdir()
+    own = folder / "source" / "space.hsp"
+    own.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    for force in ([], ["--force"]):
+        assert compile_main(["space.hsp", "--search", "--out", ".", "--quiet", *force]) == 2
+        assert "'source/space.hsp' is of no run, and would be overwritten" in capsys.readouterr().err
+    assert compile_main(["source/space.hsp", "--search", "--out", ".", "--quiet"]) == 0
+    (folder / "other.hsp").write_text(TEXT)
+    assert compile_main(["other.hsp", "--search", "--out", ".", "--quiet", "--force"]) == 0
+    assert own.read_bytes() == TEXT.replace("\n", "\r\n").encode()
+    (folder / "third.hsp").write_text(TEXT)
+    assert compile_main(["third.hsp", "--search", "--out", ".", "--quiet", "--force"]) == 0
+    assert {path.name for path in own.parent.iterdir()} == {"space.hsp", "third.hsp"}
+
+
+def test_a_phase_may_have_the_name_of_what_is_set_aside(folder: Path) -> None:
+    phases = TEXT.replace("search N {", "search {").replace("batch = 8", "batch = 8\n  phase versus = N")
+    (folder / "phases.hsp").write_text(phases)
+    for _ in range(2):
+        compiler.search("phases.hsp", folder / "run", force=True)
+    assert not (folder / "run" / "versus-before").exists()
+
+
+def test_a_comparison_that_starts_anew_has_no_result_of_the_one_before(folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "versus.json").write_text("{}")
+    (folder / "derived.hsp").write_text(NETWORK.replace("image ->", "relu(image) ->"))
+    words = ["derived.hsp", "--versus", "1", "--space", "space.hsp", "--recipe", "network.hsp", "--out", "run"]
+    (folder / "run" / "random-0.hsp").mkdir()  # It cannot be written.
+    assert compile_main([*words, "--quiet", "--force"]) != 0
+    assert not (folder / "run" / "versus.json").exists()

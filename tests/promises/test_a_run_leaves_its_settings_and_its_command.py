@@ -164,3 +164,22 @@ def test_a_search_leaves_the_text_that_it_searched(folder: Path) -> None:
     assert (folder / "again" / "derived.hsp").read_text() == found
     assert compile_main([f"run/{SOURCE}/file.hsp", *command, "run", "--force"]) == 0
     assert (folder / "run" / "derived.hsp").read_text() == found
+
+
+def test_a_refused_run_leaves_the_text_of_the_one_before(folder: Path) -> None:
+    """And one that goes on with another text leaves that, which its architecture names."""
+    phases = SEARCH.replace("search S(c = 3)", "search").replace(
+        "  require params <= 1M\n", "  phase one = S\n  phase two = S(c = 4)\n"
+    )
+    (folder / "file.hsp").write_text(HEAD + phases)
+    words = ["file.hsp", "--search", "--quiet", "--out", "run"]
+    assert compile_main(words) == 0
+    derived = folder / "run" / "derived.hsp"
+    (folder / "run" / "two" / "derived.hsp").unlink()
+    (folder / "file.hsp").write_text(HEAD + phases + "# another\n")
+    assert compile_main([*words, "--resume"]) == 3
+    assert (folder / "run" / SOURCE / "file.hsp").read_text() == HEAD + phases
+    (folder / "run" / "two" / "checkpoint.safetensors").unlink()
+    assert compile_main([*words, "--resume"]) == 0
+    (folder / "file.hsp").unlink()
+    assert source_file(program_of(derived.read_text()), derived) == folder / "run" / SOURCE / "file.hsp"

@@ -433,3 +433,37 @@ def test_tables(file: Path) -> None:
     head, line = text_of(table_of(rows_of(plan, errors))).splitlines()
     assert head.split() == ["combination", "runs", "score", "test", "mse"]
     assert line.split("  ")[-2:] == ["1.5 +- 0", "2.5 +- 6.35"]
+
+
+def test_a_study_that_starts_anew_removes_nothing_but_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folder may be the user's own: `--out . --force` removed all that was there, and the file itself."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.hsp").write_text(TEXT)
+    words = [
+        "net.hsp",
+        "--seeds",
+        "0",
+        "--set",
+        "epochs=0",
+        "--set",
+        "derive=random(1)",
+        "--set",
+        "judge=proxy(params)",
+    ]
+    words += ["--set", "relax=none", "--out", "."]
+    assert main(words) == 0
+    for name in ("notes.txt", "logs/mine.txt", "net/mine.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    left = tmp_path / "net" / "seed-0" / "left.txt"
+    left.write_text("of the study")
+    assert main([*words, "--force"]) == 0
+    assert all((tmp_path / name).read_text() == "mine" for name in ("notes.txt", "logs/mine.txt", "net/mine.txt"))
+    assert not left.exists()
+    plan = tmp_path / "study.json"
+    plan.write_text("{}")
+    assert main([*words, "--force"]) == 2
+    assert "'.' is damaged" in capsys.readouterr().err
+    assert (tmp_path / "net.hsp").is_file()

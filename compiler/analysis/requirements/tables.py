@@ -33,10 +33,17 @@ def carry_tables(requirements: Iterable[Requirement], folder: Path) -> None:
 
     One of the shipped library is found wherever a text lies, and one outside of the folder is never written.
     """
+    for name, file in carried_tables(requirements, folder):
+        target = resolved(folder / name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(target, file.read_bytes())
+
+
+def carried_tables(requirements: Iterable[Requirement], folder: Path) -> Iterator[tuple[str, Path]]:
+    """The tables that are copied into a folder: their names there, and where they are."""
     named = {asked.total for requirement in requirements for asked in quantities(requirement)}
     found = {(total.argument or "", total.file) for total in named if total.file is not None}
     for name, file in sorted(found):
         target = resolved(folder / name)
         if file.is_file() and target.is_relative_to(resolved(folder)) and target != file:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(target, file.read_bytes())
+            yield name, file
