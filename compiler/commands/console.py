@@ -1,4 +1,4 @@
-"""The door of every command: from words to an exit code, with everything that may go wrong on the way.
+"""The entry of every command: from words to an exit code, with everything that may go wrong on the way.
 
 Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted; 141 nobody reads
 the output any more. Each exception of the package has its own (`HdasError.exit_code`).

@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         raise Ended(WRONG_USAGE)
 
     def print_help(self, file: object = None) -> None:
-        """Print the help; where that is not possible, the door says so."""
+        """Print the help; where that is not possible, `console.py` says so."""
         put(self.format_help())
 
     def exit(self, status: int = OK, message: str | None = None) -> NoReturn:

@@ -1,1 +1,1 @@
-"""Sources, spans and diagnostics, which all other rooms of the language share."""
+"""Sources, spans and diagnostics, which all other folders of the language share."""
