@@ -64,4 +64,4 @@ class ExportKind(Enum):
         """
         if self is not ExportKind.PY and operations > MOST_TRACED:
             message = f"this network has {operations:,} operations, and torch traces {MOST_TRACED:,} at most"
-            raise ExportError(f"{message} for an export to {self.value}: `--export py` has no limit of its own")
+            raise ExportError(f"{message} for an export to {self.value}: `hdas export FILE py` has no limit of its own")

@@ -40,14 +40,14 @@ class Emit(Command):
         show(program.warnings)
         for network in program.networks if self.kind not in OF_THE_TEXT else ():
             if network.grammars:
-                complain(f"'{network.name}' has a grammar, and this is its first tree: `--sample 1` draws others")
+                complain(f"'{network.name}' has a grammar, and this is its first tree: `hdas sample FILE 1` draws others")
         picture = emit_png(program) if self.kind == PNG else None
         if self.out is not None:
             atomic_write(self.out, emit_program(program, self.kind) if picture is None else picture)
         elif picture is None:
             put(emit_program(program, self.kind))
         elif sys.stdout.isatty():
-            raise UsageError("--emit png: a terminal shows no picture: name a file with -o")
+            raise UsageError("a terminal shows no picture: name a file with -o")
         else:
             put_bytes(picture)
         return OK

@@ -37,11 +37,11 @@ class Sample(Command):
     def run(self) -> int:
         """Print one architecture, or write several."""
         if self.number < 1:
-            raise UsageError(f"--sample {self.number}: at least one architecture is drawn")
+            raise UsageError(f"N is {self.number}: at least one architecture is drawn")
         if self.number > MOST_DRAWN:
-            raise UsageError(f"--sample {self.number}: at most {MOST_DRAWN:,} architectures are drawn at once")
+            raise UsageError(f"N is {self.number}: at most {MOST_DRAWN:,} architectures are drawn at once")
         if self.number > 1 and self.output.folder is None and not self.output.json:
-            raise UsageError(f"--sample {self.number} writes several files: --out DIR says where")
+            raise UsageError(f"{self.number} architectures are as many files: name their folder with --out DIR")
         from compiler.analysis.architectures import Architectures, sample
 
         width = len(str(self.number - 1))

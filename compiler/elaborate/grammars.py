@@ -19,7 +19,7 @@ from .session import GrammarPlace, Session
 from .trace import ChoiceRecord, Option, Position, Reading
 from .values import Deferred, Menu, Tensor, Value, callable_name, flatten, kind
 
-HINT = "draw architectures of it: `--sample N --weighted`"
+HINT = "draw architectures of it: `hdas sample FILE N --weighted`"
 
 
 class Grammars:

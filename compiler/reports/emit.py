@@ -107,7 +107,7 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
     if kind not in SPACES:
         known = (*KINDS, PNG, GENOTYPE)
         hint = suggest(kind, known) or f"known: {', '.join(known)}"
-        raise UsageError(f"--emit {kind}: there is no such kind ({hint})")
+        raise UsageError(f"there is no kind '{kind}' to emit: {hint}")
     return SPACES[kind](space)
 
 

@@ -61,7 +61,7 @@ def dry_search(plan: SearchPlan, say: Say) -> list[RunSize]:
         if isinstance(settings.relax, NoRelaxation):
             say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
             which = "trees of a grammar" if space.grammars else f"{power(cardinality(space))} architectures"
-            say(f"  {which}, each trained by itself: {settings.judge.describe()}")
+            say(f"  {which}; a trial is judged by {settings.judge.describe()}")
             sizes.append(RunSize(phase.name, space.name))
             continue
         if isinstance(settings.derive, Menus):

@@ -225,12 +225,12 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     Raises:
         HspError: the file is wrong.
         UsageError: there is no such kind, the file still has choices, the network is too large for the kind, or there
-            is not a file of weights.
+            is no file of weights.
     """
     known = [item.value for item in ExportKind]
     if kind not in known:
         hint = suggest(kind, known)
-        raise UsageError(hinted(f"--export {kind}: the kinds are {', '.join(known)}", hint))
+        raise UsageError(hinted(f"there is no export '{kind}': the kinds are {', '.join(known)}", hint))
     if weights is not None:
         _existing(weights)
     wanted = ExportKind(kind)

@@ -287,7 +287,7 @@ def test_commands_on_a_grammar(
     assert not code
     assert f"-> {tree} ->" in drawn["text"]
     Path("one.hsp").write_text(drawn["text"])
-    assert "trees of a grammar, each trained by itself" in said("net.hsp", "--search", "--dry-run")[1]
+    assert "trees of a grammar; a trial is judged by " in said("net.hsp", "--search", "--dry-run")[1]
     assert "'Net' still has choices, such as Net.output.Tree" in said("net.hsp", "--emit", "genotype")[1]
     mutants = {said("net.hsp", "--mutate", "one.hsp", "--seed", str(seed))[1] for seed in range(3)}
     for mutant in mutants:

@@ -155,7 +155,7 @@ def test_what_is_no_architecture_is_refused(run: Path, capsys: pytest.CaptureFix
     assert compile_main([str(run / "derived.hsp"), "--versus", "0"]) == 2
     assert "--versus" in capsys.readouterr().err
     assert compile_main(["-", "--versus", "1"]) == 2
-    assert "standard input is none" in capsys.readouterr().err
+    assert "standard input is read once" in capsys.readouterr().err
 
 
 def test_random_ones_have_the_sizes_that_the_search_was_given(tmp_path: Path) -> None:
