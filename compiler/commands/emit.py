@@ -40,7 +40,7 @@ class Emit(Command):
         show(program.warnings)
         for network in program.networks if self.kind not in OF_THE_TEXT else ():
             if network.grammars:
-                complain(f"'{network.name}' has a grammar, and this is its first tree: `hdas sample FILE 1` draws others")
+                complain(f"'{network.name}' has a grammar, and this is its first tree: `hdas sample` draws others")
         picture = emit_png(program) if self.kind == PNG else None
         if self.out is not None:
             atomic_write(self.out, emit_program(program, self.kind) if picture is None else picture)

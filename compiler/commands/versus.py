@@ -69,7 +69,7 @@ class Versus(Command):
         from compiler.searcher.settings.sections import TrainSettings
 
         if self.source.file == "-":
-            raise UsageError("a comparison needs a file that is read again for each training: standard input is read once")
+            raise UsageError("a comparison reads its file again for each training: standard input is read once")
         overrides = (*self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         plain = self.source.request(network=self.network)

@@ -107,7 +107,7 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
     if kind not in SPACES:
         known = (*KINDS, PNG, GENOTYPE)
         hint = suggest(kind, known) or f"known: {', '.join(known)}"
-        raise UsageError(f"there is no kind '{kind}' to emit: {hint}")
+        raise UsageError(f"there is no kind '{kind}' to print ({hint})")
     return SPACES[kind](space)
 
 

@@ -13,6 +13,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from compiler.searcher.settings.metric import ACCURACY, Metric
+from compiler.util.plural import plural
 
 from .columns import columns
 from .spread import Spread
@@ -120,8 +121,8 @@ class Comparison(BaseModel):
 
     def verdict(self) -> Iterator[str]:
         """The rank, the difference with its interval, and p, a sentence each."""
-        total = len(self.random) + 1
-        yield f"rank {self.rank} of {total}: {self.architecture.name} beside {len(self.random)} random architectures"
+        total, random = len(self.random) + 1, plural(len(self.random), "random architecture")
+        yield f"rank {self.rank} of {total}: {self.architecture.name} beside {random}"
         interval = self.interval
         show = self.metric.difference
         between = "" if interval is None else f", 95% interval {show(interval[0])} to {show(interval[1])}"

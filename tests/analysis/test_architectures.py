@@ -346,7 +346,7 @@ def test_children_have_their_numbers(name: str, tmp_path: Path) -> None:
 def test_a_stranger_has_no_children(tmp_path: Path) -> None:
     text = (SPACES / "zoo/darts_v2.hsp").read_text()
     text = re.sub(r"  n3 = .*", "  n3 = sep_conv_7x7(x) + dil_conv_3x3(n0)", text, count=1)
-    with pytest.raises(UsageError, match=r"is not in .*leaves the space at Normal.n3.from_x"):
+    with pytest.raises(UsageError, match=r"is not in '.*': it leaves the space at Normal.n3.from_x"):
         mutate(shipped("darts"), written(tmp_path, "stranger.hsp", text))
 
 

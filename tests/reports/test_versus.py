@@ -89,7 +89,10 @@ def test_of_an_error_the_smaller_is_the_better() -> None:
 def test_one_random_architecture_has_no_spread() -> None:
     found = comparison(0.8, 0.7)
     assert found.interval is None
-    assert list(found.verdict())[1] == "difference from their mean: +10.00 points"
+    assert list(found.verdict())[:2] == [
+        "rank 1 of 2: architecture beside 1 random architecture",
+        "difference from their mean: +10.00 points",
+    ]
 
 
 def test_seeds_count_by_their_mean() -> None:

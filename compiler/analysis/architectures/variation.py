@@ -137,7 +137,7 @@ def member(listing: Architectures, architecture: Request) -> Selection:
     """
     answer = located(architecture, listing.request)
     if not answer.inside:
-        raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {answer.render()}")
+        raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {answer.departure}")
     return answer.decisions
 
 

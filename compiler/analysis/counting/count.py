@@ -49,7 +49,7 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
         UncountableError: a text with `prune` has a structure that is not counted.
     """
     if space.grammars:
-        message = "a grammar is decided along a draw: its architectures are counted by `hdas count`, but have no numbers"
+        message = "a grammar is decided along a draw: its architectures are counted (`hdas count`), but have no numbers"
         raise UncountableError(space.grammars[0].node.span, message)
     formulas: dict[str, Product] = {}
     uncounted: list[UncountedRequirement] = []

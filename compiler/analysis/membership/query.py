@@ -50,7 +50,12 @@ class Membership:
         if self.inside:
             gives = "decision gives" if len(self.decisions) == 1 else "decisions give"
             return f"yes: {len(self.decisions)} {gives} it"
-        return f"no: it leaves the space at {self.path}: {self.reason}"
+        return f"no: {self.departure}"
+
+    @property
+    def departure(self) -> str:
+        """Where an architecture that is not inside leaves the space, and why."""
+        return f"it leaves the space at {self.path}: {self.reason}"
 
 
 def membership_of(request: Request, space: Path) -> Membership:
