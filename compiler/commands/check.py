@@ -45,7 +45,7 @@ class Check(Command):
         if not self.watch:
             return self._check()
         if self.source.file == "-":
-            raise UsageError("--watch looks at a file, and standard input is none")
+            raise UsageError("--watch looks at a file: standard input is not one")
         while True:
             seen = _seen(files := self._files())
             if self._files() != files:

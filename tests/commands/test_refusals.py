@@ -91,7 +91,7 @@ REFUSALS = [
     (2, "--seed does nothing with --weights", ["net.hsp", "--export", "py", "--weights", "net.hsp", "--seed", "1"]),
     (2, "still has choices in it", ["space.hsp", "--export", "py"]),
     # Architectures
-    (2, "no such kind (did you mean 'graph'?)", ["net.hsp", "--emit", "grahp"]),
+    (2, "no kind 'grahp' to print (did you mean 'graph'?)", ["net.hsp", "--emit", "grahp"]),
     (2, "no file 'none.hsp'", ["net.hsp", "--in", "none.hsp"]),
     (2, "at least one architecture", ["space.hsp", "--sample", "0"]),
     (2, "no file 'none.hsp'", ["space.hsp", "--crossover", "net.hsp", "none.hsp"]),

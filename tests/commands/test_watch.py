@@ -83,7 +83,7 @@ def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path)
 
 def test_what_is_no_file_is_not_watched(capsys: pytest.CaptureFixture[str]) -> None:
     assert hdas_main(["check", "-", "--watch"]) == 2
-    assert "--watch looks at a file, and standard input is none" in capsys.readouterr().err
+    assert "--watch looks at a file: standard input is not one" in capsys.readouterr().err
 
 
 def test_every_diagnostic_is_a_problem_of_the_matcher() -> None:

@@ -110,7 +110,7 @@ def _npz(path: Path, wanted: Wanted) -> Arrays:
             wanted = wanted.of(file.files)
             every = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise DataError(f"'{path}' is no .npz of plain arrays: {error}") from None
+        raise DataError(f"'{path}' is not a .npz of plain arrays: {error}") from None
     return wanted.parts(every, str(path))
 
 
