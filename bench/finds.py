@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean, median
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -282,6 +283,10 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
             yield f"| `{item.method}` | refused: {item.refusal} | | | | | | | | | |"
 
 
+LABEL = 32
+"""Signs of a method with lines of its own, beside a plot."""
+
+
 def plot(rows: Sequence[Placed], table: Table, title: str, path: Path) -> None:
     """Draw what each search of a method is better than, their median, and that of random draws of its time."""
     import matplotlib as mpl
@@ -301,7 +306,7 @@ def plot(rows: Sequence[Placed], table: Table, title: str, path: Path) -> None:
         axes.scatter(
             draws, places, s=18, marker="D", facecolor="none", edgecolor="C1", label="random draws of its time"
         )
-        axes.set_yticks(places, [row.method for row in rows])
+        axes.set_yticks(places, [shorten(row.method, LABEL, placeholder=" ...") for row in rows])
         axes.set(title=title, xlabel="better than so many percent of the table", xlim=(0, 100.5))
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
