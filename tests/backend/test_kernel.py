@@ -28,7 +28,7 @@ def compiled(source: Path, *flags: str, optimise: str = "-O0") -> subprocess.Com
     """A compilation with all warnings as errors; without optimisation, which takes most of the time."""
     kept = [flag for flag in build.FLAGS if flag not in ("-O3", "-shared")]
     command = [str(COMPILER), *kept, optimise, *STRICT, "-I", str(build.FOLDER), str(source), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=build.SECONDS)
 
 
 def test_the_kernel_is_built_where_a_compiler_and_a_cache_are() -> None:
@@ -42,7 +42,7 @@ def test_parts_are_what_plain_loops_compute(tmp_path: Path) -> None:
     program = tmp_path / "parts"
     made = compiled(PARTS, "-o", str(program))
     assert made.returncode == 0, made.stderr
-    run = subprocess.run([program], capture_output=True, text=True, timeout=300)
+    run = subprocess.run([program], capture_output=True, text=True, timeout=build.SECONDS)
     assert run.returncode == 0, run.stdout
 
 
