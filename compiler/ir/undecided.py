@@ -55,6 +55,11 @@ class Open:
         return "open"
 
 
+def is_plain(value: object) -> bool:
+    """Whether a value is a number or a text, maybe undecided or open: not an operation, nor a bundle."""
+    return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)
+
+
 def assignments(sizes: Sequence[int]) -> Iterable[tuple[int, ...]]:
     """All joint assignments of decisions with so many items each, in lexicographic order."""
     return product(*map(range, sizes))

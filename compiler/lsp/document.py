@@ -20,7 +20,7 @@ from compiler.program.model import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.files import Loader
 from hdas_dsl.parse.parser import parse
-from hdas_dsl.text.diagnostics import Diagnostic, HspError, Severity
+from hdas_dsl.text.diagnostics import Diagnostic, HspError, has_errors
 from hdas_dsl.text.reading import read_text
 from hdas_dsl.text.source import Source
 from hdas_dsl.tree import ast
@@ -63,7 +63,7 @@ class Document:
     @property
     def is_right(self) -> bool:
         """Whether it can be elaborated; where lines were left out, that is an error."""
-        return not any(item.severity is Severity.ERROR for item in self.diagnostics)
+        return not has_errors(self.diagnostics)
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:

@@ -17,7 +17,7 @@ from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Loader
-from hdas_dsl.text.diagnostics import Diagnostic, Severity, hinted, suggest
+from hdas_dsl.text.diagnostics import Diagnostic, has_errors, hinted, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
 
@@ -68,7 +68,7 @@ def compile_file(
     name = str(path)
     instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
     diagnostics = checked(loader, instance)
-    if instance is None or _has_errors(diagnostics):
+    if instance is None or has_errors(diagnostics):
         return None, in_order(diagnostics)
     compilation = Compilation(loader, instance, overrides, externals)
     program, found_wrong = compiled(compilation, Path(name).stem, network, found, recipe)
@@ -103,7 +103,7 @@ def compiled(
     if program is not None:
         compilation.report(clashing_tables(requirement for requirement, _ in program.requirements))
     diagnostics = list(compilation.diagnostics)
-    if _has_errors(diagnostics):
+    if has_errors(diagnostics):
         return None, diagnostics
     if program is not None:
         _refuse_unused(compilation, program)
@@ -216,7 +216,3 @@ def _refuse_unused(compilation: Compilation, program: Program) -> None:
         known = [p.name for p in program.network.root.definition.params] + list(SearchSettings.model_fields)
         hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields])
         raise UsageError(hinted(f"{unused[0].said}: there is no parameter or setting of that name", hint))
-
-
-def _has_errors(diagnostics: Sequence[Diagnostic]) -> bool:
-    return any(item.severity is Severity.ERROR for item in diagnostics)

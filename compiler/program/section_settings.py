@@ -14,7 +14,7 @@ from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import LoweringError, UsageError
-from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, has_errors
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 
@@ -99,16 +99,12 @@ def _read(compilation: Compilation, read: Reader[S], values: Values, phase: str)
     """The settings of a file; what does not go together there may be mended by what the command line says."""
     settings, diagnostics = read(dict(values))
     stated = {item.name.removeprefix(f"{phase}.") if phase else item.name: item for item in compilation.overrides}
-    if _has_errors(diagnostics) and stated.keys() & type(settings).model_fields.keys():
+    if has_errors(diagnostics) and stated.keys() & type(settings).model_fields.keys():
         mended, left = read(_with_stated(values, {n: stated[n] for n in stated.keys() & type(settings).model_fields}))
-        if not _has_errors(left):
+        if not has_errors(left):
             settings, diagnostics = mended, left
     compilation.report(diagnostics)
     return settings
-
-
-def _has_errors(diagnostics: Sequence[Diagnostic]) -> bool:
-    return any(item.severity is Severity.ERROR for item in diagnostics)
 
 
 def _with_stated(values: Values, stated: Mapping[str, Override]) -> dict[str, tuple[Value, Span]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from compiler.elaborate import Elaborated
-from compiler.ir.shape import Ints
+from compiler.ir.shape import Ints, Shape
 from compiler.searcher.settings.datasets import ArrayFile
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.tasks import CLASSIFICATION, OwnTask, Task
@@ -35,9 +35,9 @@ def unfit(
         yield Diagnostic(Code.VALUE, where, message, LOOP)
     elif task != CLASSIFICATION:
         if task.known and not _fits(task, taken, (given, *more)):
-            found = " and ".join(map(_show, (given, *more)))
+            found = " and ".join(str(Shape(shape)) for shape in (given, *more))
             message = f"`task = {task.describe()}` asks for {task.facts.output}, and '{space.name}' gives {found}"
-            yield Diagnostic(Code.VALUE, where, f"{message} of {_show(taken)}")
+            yield Diagnostic(Code.VALUE, where, f"{message} of {Shape(taken)}")
         if graph.aux is not None and isinstance(settings, TrainSettings) and settings.aux_weight:
             message = f"`task = {task.word}` has no loss for the auxiliary head of '{space.name}'"
             yield Diagnostic(Code.VALUE, where, message, "leave the head out, or set `aux_weight = 0`")
@@ -65,7 +65,3 @@ def _changes(
     elif settings.task != CLASSIFICATION or "size" in changed:
         message = f"`{changed[0]}` would change the samples of a file and leave their targets"
         yield Diagnostic(Code.VALUE, span, message, "leave it out")
-
-
-def _show(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -38,6 +38,11 @@ class Step(BaseModel):
     """The file that it ends with, in its folder."""
 
 
+def folder_of(combination: str, seed: int) -> str:
+    """The folder of a run, below that of its study."""
+    return f"{combination}/seed-{seed}"
+
+
 class Run(BaseModel):
     """One run of a study; one that is ``refused`` is not carried out."""
 
@@ -51,7 +56,7 @@ class Run(BaseModel):
     @property
     def name(self) -> str:
         """Its folder, below that of the study."""
-        return f"{self.combination}/seed-{self.seed}"
+        return folder_of(self.combination, self.seed)
 
 
 class StudyPlan(BaseModel):
@@ -190,7 +195,7 @@ def _purpose(combination: Combination, asked: Asked) -> tuple[Purpose, int]:
 
 
 def _run(combination: Combination, seed: int, asked: Asked, purpose: Purpose, refused: str) -> Run:
-    folder = f"{combination.name}/seed-{seed}"
+    folder = folder_of(combination.name, seed)
     plugins = [word for item in asked.plugins for word in ("--allow-plugin", item)]
     common = (*plugins, *asked.options, "--seed", str(seed), "--quiet")
     file, steps = str(combination.file), []

@@ -22,7 +22,7 @@ from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
 from compiler.util.share import Share
 
-from .plan import Run, StudyPlan
+from .plan import Run, StudyPlan, folder_of
 
 PLAN, RUNS, SHARES = "study.json", "runs.jsonl", "shares"
 """The plan of a study, a line for each run that ended, and what shares of it write, in its folder."""
@@ -61,7 +61,7 @@ class Result(BaseModel):
     @property
     def name(self) -> str:
         """That of the run."""
-        return f"{self.combination}/seed-{self.seed}"
+        return folder_of(self.combination, self.seed)
 
 
 def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds: float) -> Result:

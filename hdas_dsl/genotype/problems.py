@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hdas_dsl.text.diagnostics import Code, Diagnostic, DiagnosticError, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, DiagnosticError, Severity, has_errors
 from hdas_dsl.text.source import Span
 
 
@@ -31,7 +31,7 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether there is an error among the diagnostics."""
-        return any(item.severity is Severity.ERROR for item in self.diagnostics)
+        return has_errors(self.diagnostics)
 
     def sorted(self) -> list[Diagnostic]:
         """The diagnostics in the order of the text."""

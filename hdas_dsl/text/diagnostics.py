@@ -122,6 +122,11 @@ class Diagnostic:
         return "\n".join(printable(part) for part in parts if part)
 
 
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether there is an error among diagnostics, besides warnings."""
+    return any(item.severity is Severity.ERROR for item in diagnostics)
+
+
 def excerpt(span: Span) -> str:
     """The first source line of a span with carets below it; empty for a span of no text."""
     text = span.source.line(span.line).replace("\t", " ").rstrip("\r")

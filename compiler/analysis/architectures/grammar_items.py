@@ -20,7 +20,7 @@ from compiler.elaborate.productions import Key, MisfitError, Production, Product
 from compiler.elaborate.values import Deferred
 from compiler.ir.shape import Shape
 from compiler.program.model import Program
-from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, Severity, has_errors
 
 from .grammar_counts import Choose, NothingFitsError, replay
 from .grammar_space import GrammarSpace
@@ -154,7 +154,7 @@ def reviewed(program: Program) -> Program:
         HspError: an item of a grammar is wrong.
     """
     found = of_program(program)
-    if any(item.severity is Severity.ERROR for item in found):
+    if has_errors(found):
         raise HspError(found)
     return replace(program, warnings=(*program.warnings, *found)) if found else program
 

@@ -23,7 +23,7 @@ from compiler.elaborate.values import (
 from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.shape import Shape
-from compiler.ir.undecided import Open, Var, assignments, settle, spread
+from compiler.ir.undecided import Var, assignments, is_plain, settle, spread
 from compiler.util.plural import plural
 from hdas_dsl.sameness import equal_up_to_names
 
@@ -62,7 +62,7 @@ class Matcher:
         graph = copy.block.graph
         inputs = [graph.node(index).shape for index in graph.inputs]
         wanted = {param.name for param in function.definition.params}
-        params = {name: value for name, value in params_of(copy.block).items() if name in wanted and _is_plain(value)}
+        params = {name: value for name, value in params_of(copy.block).items() if name in wanted and is_plain(value)}
         if len(inputs) != len(function.definition.inputs):
             raise NotInSpaceError(
                 copy.path, f"it takes {plural(len(function.definition.inputs), 'input')}, not {len(inputs)}"
@@ -125,7 +125,7 @@ class Matcher:
 
     def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
         """An operation is one of its definition and numbers; where it was handed definitions, by what it does."""
-        if all(_is_plain(value) for side in (block, given) for value in side.params.values()):
+        if all(is_plain(value) for side in (block, given) for value in side.params.values()):
             yield {}
             return
         yield from self.recalled((block, given), lambda: self.operations(block, given), 2, misses)
@@ -193,8 +193,3 @@ def _applies_copies(block: Block) -> bool:
     """Whether an operation applies cells or stages, itself or in an operation."""
     calls = [node.payload.block for _, node in block.graph.order() if isinstance(node.payload, Call)]
     return any(inner.copy is not None or _applies_copies(inner) for inner in calls)
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a parameter is a number, maybe undecided."""
-    return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)

@@ -18,10 +18,9 @@ from .axes import (
     Precision,
     Preferences,
 )
-from .combine_explorers import EXPLORING
+from .combine_explorers import EXPLORING, narrows
 from .combine_tasks import TASKS
 from .derivation import Epoch, Menus, Threshold
-from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
 from .relaxation import Gates, Sample, Sigmoid, Sparse
 from .rule import Combined, Rule
@@ -34,10 +33,6 @@ def _second(settings: Combined) -> bool:
 
 def _one_level(settings: Combined) -> bool:
     return settings.levels is Levels.ONE
-
-
-def _narrows(settings: Combined) -> bool:
-    return not isinstance(settings.narrow, NoNarrowing)
 
 
 def _freezes(settings: Combined) -> bool:
@@ -105,12 +100,12 @@ RULES = (
     ),
     Rule(
         ("narrow", "relax"),
-        lambda s: _narrows(s) and not s.relax.runs_all,
+        lambda s: narrows(s) and not s.relax.runs_all,
         "`narrow` gives up items that are mixed, and this relaxation draws them: use a `relax` that mixes",
     ),
     Rule(
         ("narrow", "derive"),
-        lambda s: _narrows(s) and s.derive.epoch is not Epoch.LAST,
+        lambda s: narrows(s) and s.derive.epoch is not Epoch.LAST,
         "`narrow` leaves the items of the last epoch, and `epoch = best` or `before` would take the alphas of another: "
         "use `epoch = last`",
     ),
@@ -252,7 +247,7 @@ RULES = (
     ),
     Rule(
         ("relax", "narrow"),
-        lambda s: isinstance(s.relax, Sparse) and _narrows(s),
+        lambda s: isinstance(s.relax, Sparse) and narrows(s),
         "`relax = sparse` chooses anew in every epoch what runs, and `narrow` gives items up for good: "
         "use `narrow = none`",
     ),

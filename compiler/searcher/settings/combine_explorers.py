@@ -11,7 +11,8 @@ from .rule import Combined, Rule
 from .rungs import NoRungs
 
 
-def _narrows(settings: Combined) -> bool:
+def narrows(settings: Combined) -> bool:
+    """Whether items are given up while a search goes on."""
     return not isinstance(settings.narrow, NoNarrowing)
 
 
@@ -90,7 +91,7 @@ EXPLORING = (
     ),
     Rule(
         ("derive", "narrow"),
-        lambda s: _explores(s) and _narrows(s),
+        lambda s: _explores(s) and narrows(s),
         "`narrow` gives up items that an explorer would still propose: use `narrow = none`",
     ),
     Rule(

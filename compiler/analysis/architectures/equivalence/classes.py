@@ -17,13 +17,14 @@ from compiler.elaborate import Copy, Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
 from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, Call
+from compiler.ir.undecided import is_plain
 from compiler.program.equivalence import Compare, Equivalence
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, TooSymmetricError, Vertex, canonical
 from .expression_text import written
 from .free_decisions import FreeDecision, free_decisions
-from .operations import Operations, decisions_in, is_number
+from .operations import Operations, decisions_in
 from .reading import Reader
 from .terms import Label, Term, Variable
 
@@ -121,7 +122,7 @@ class _Unique:
     def variable(self, path: str) -> Variable:
         """The label that a copy may be any of: equal for copies of one definition."""
         copy = self.space.copies[path]
-        numbers = tuple((name, str(value)) for name, value in copy.block.params.items() if is_number(value))
+        numbers = tuple((name, str(value)) for name, value in copy.block.params.items() if is_plain(value))
         return Variable(path, frozenset([(id(copy.definition), id(copy.instance), numbers, self.found[path])]))
 
     def unclear(self, reason: str) -> UncountableClassesError:

@@ -12,7 +12,7 @@ from compiler.ir.existence import Alternatives, alternatives
 from compiler.ir.graph import Block, Call, Payload, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
-from compiler.ir.undecided import Open, Var
+from compiler.ir.undecided import Open, Var, is_plain
 
 from .terms import Constant, Label, Variable
 
@@ -61,7 +61,7 @@ class Operations:
 
     def is_plain(self, block: Block) -> bool:
         """Whether its name and numbers identify an operation: no definition was handed to it, no copy is in it."""
-        if any(not is_number(value) for value in block.params.values()):
+        if any(not is_plain(value) for value in block.params.values()):
             return False
         known = {name for value in block.params.values() if isinstance(value, Var) for name in value.decisions}
         return all(not self.is_copy(inner) for inner in blocks_in(block.graph)) and decisions_in(block.graph) <= known
@@ -117,12 +117,7 @@ class Operations:
 
 def _told(value: object) -> object:
     """A parameter in a label; open widths are equal in it, since they follow from the graph."""
-    return "open" if isinstance(value, Open) else value if is_number(value) else None
-
-
-def is_number(value: object) -> bool:
-    """Whether a parameter is plain, maybe undecided."""
-    return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)
+    return "open" if isinstance(value, Open) else value if is_plain(value) else None
 
 
 def blocks_in(graph: SpaceGraph) -> Iterator[Block]:

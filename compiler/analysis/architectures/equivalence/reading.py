@@ -12,10 +12,10 @@ from compiler.ir.existence import Selected, apply_rule
 from compiler.ir.graph import Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
-from compiler.ir.undecided import Var, settle
+from compiler.ir.undecided import Var, is_plain, settle
 from compiler.program.equivalence import Dead, Equivalence, Identity, Sums, Zero
 
-from .operations import Operations, Step, is_number
+from .operations import Operations, Step
 from .terms import ZERO, Constant, Label, Term, Variable
 
 
@@ -152,7 +152,7 @@ class _Reading:
         variables: dict[str, Variable] = {}
         for name, value in step.params.items():
             if not isinstance(value, Var):
-                parts.append((name, value if is_number(value) else None))
+                parts.append((name, value if is_plain(value) else None))
             elif len(value.decisions) == 1 and value.decisions[0] in self.labels:
                 variables[value.decisions[0]] = self.labels[value.decisions[0]]
             else:
