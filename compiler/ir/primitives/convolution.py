@@ -33,6 +33,12 @@ def grouping_refusal(width: Extent, c: Extent, groups: Extent) -> str | None:
     return None
 
 
+def split_refusal(width: Extent, groups: int) -> str | None:
+    """Why ``width`` channels cannot be split into groups, where the width is decided."""
+    uneven = isinstance(width, int) and width % groups
+    return f"cannot split {width} channels into {groups} groups" if uneven else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conv(Operator):
     """A convolution, its kernel as wide along each dimension: of series, images or volumes (`nn.Conv1d` to `3d`)."""

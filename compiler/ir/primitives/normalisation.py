@@ -10,6 +10,7 @@ from compiler.ir.shape import Ints, Shape
 
 from . import roles
 from .base import Operator
+from .convolution import split_refusal
 from .parameters import Flag, Whole
 from .torch_form import Argument, Role, TorchModule, channels
 
@@ -75,10 +76,7 @@ class GroupNorm(Operator):
     groups: Annotated[int, Whole()]
 
     def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
-        width = inputs[0].c
-        if isinstance(width, int) and width % self.groups:
-            return f"cannot split {width} channels into {self.groups} groups"
-        return super().refusal(inputs, output)
+        return split_refusal(inputs[0].c, self.groups) or super().refusal(inputs, output)
 
     def params(self, inputs: Sequence[Ints], output: Ints) -> int:
         return 2 * output[0]

@@ -11,7 +11,7 @@ from compiler.ir.shape import Extent, Ints, Shape
 from compiler.ir.undecided import Open, lift
 
 from .base import FLOAT32, Gather, Operator, Saved
-from .convolution import windows
+from .convolution import split_refusal, windows
 from .parameters import Channels, Stride, Whole
 from .torch_form import Argument, Expression, Operands, Role, Tightness, TorchCall, TorchModule, channels
 
@@ -235,10 +235,7 @@ class Shuffle(Operator):
     groups: Annotated[int, Whole()]
 
     def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
-        width = inputs[0].c
-        if isinstance(width, int) and width % self.groups:
-            return f"cannot split {width} channels into {self.groups} groups"
-        return super().refusal(inputs, output)
+        return split_refusal(inputs[0].c, self.groups) or super().refusal(inputs, output)
 
     def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
         return TorchModule("Shuffle", (Argument("groups", self.groups),))
