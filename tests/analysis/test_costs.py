@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.mixing import gate
+from compiler.derivation.discrete import discrete
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.primitives.registry import PRIMITIVES
@@ -204,3 +206,26 @@ network N(x: [4, 8, 8]) {
     formula = Costing(searched).formula(PRICES["params"])
     assert [formula.of({"Cell.output.from_x": (item,)}) for item in (1, 2, 3)] == [0, 16 + 8, 144 + 8]
     assert Costs().block(searched.block).params == 16 + 144
+
+
+def test_choices_of_the_networks_own_arguments_beside_what_is_relaxed() -> None:
+    """The discrete variant makes them too: it took the values of the search, and lacked the decisions."""
+    searched = space(
+        """hsp 1
+op norm(x) = batch_norm(x, affine = not relaxed)
+op a(x) = x -> conv(3) -> norm
+
+cell Cell(x; o) {
+  output o(x)
+}
+
+network N(x: [1, 8, 8]; o = a | identity, c = 4 | 8, e = 2 * c, w = (c, e + 1)) {
+  output x -> conv(3, w[0], bias = true) -> conv(1, w[1]) -> Cell(o)
+}
+"""
+    )
+    formula = Costing(searched).formula(PRICES["params"])
+    assert set(searched.once(discrete).network.decisions) == {"N.o", "N.c"} == set(searched.decisions)
+    for option, width in product(range(2), range(2)):
+        chosen: Selection = {"N.o": (option,), "N.c": (width,)}
+        assert formula.of(chosen) == derived_costs(searched, chosen)[0]
