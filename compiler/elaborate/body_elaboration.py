@@ -155,8 +155,12 @@ class BodyElaboration:
         return name if table[name] == 1 else self.unique(f"{name}_{table[name]}", table)
 
     def fresh_label(self, place: str) -> str:
-        """The label of a copy for one place alone, by its name: a name of the language, and not one that is written."""
+        """The label of a copy for one place alone, by its name: a name of the language, and not one that is written.
+
+        An operation has no copies of its own, and its name says whose line it is.
+        """
         name = place.replace(".", "_")
+        name = f"{self.definition.name}_{name or 'output'}" if self.is_operation else name
         name = f"{name}_line" if name in KEYWORDS else name
         label = self.unique(name, self.used)
         while label in self._labels:

@@ -58,3 +58,17 @@ def test_copies_behind_the_end_of_a_family_are_not_written() -> None:
     assert "cell Cell@b0" in text
     assert "Cell@b1" not in text
     check_closure(program, chosen)
+
+
+@pytest.mark.parametrize(
+    "body", ["(a) = Cell@fresh(a)", "(a) = Cell@fresh(Cell@fresh(a))", "(a) {\n  y = Cell@fresh(a)\n  output y\n}"]
+)
+def test_a_copy_in_an_operation_is_no_other_copy(body: str) -> None:
+    """Without a line it had no label, and `cell Cell` stood there twice; with one, that of the network's line."""
+    lines = space("y = stem -> w -> Cell -> Cell@fresh -> w", "output y -> classifier(10)").replace(
+        "network", f"op w{body}\nnetwork"
+    )
+    program = compiled(Path("space.hsp"), lines)
+    assert cardinality(program.network) == 2 ** (2 + body.count("fresh"))
+    for seed in range(3):
+        check_closure(program, random_decisions(program.network, seed))
