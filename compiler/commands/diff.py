@@ -30,7 +30,9 @@ class Diff(Command):
     left: Path = position("LEFT", "a .hsp file", read=Path)
     right: Path = position("RIGHT", "another", read=Path)
     json: bool = flag("--json", "print one JSON object")
-    svg: Path | None = option("--svg", "FILE", "also draw both as one picture, what differs in colour", read=Path)
+    svg: Path | None = option(
+        "--svg", "FILE", "also draw both as one picture, what differs in colour", read=Path, otherwise="nowhere"
+    )
     plugins: tuple[str, ...] = option("--allow-plugin", "MODULE|FILE", "operations that --svg may draw", many=True)
 
     def run(self) -> int:

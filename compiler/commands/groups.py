@@ -222,7 +222,7 @@ class MachineOptions(OptionGroup):
         otherwise="no limit",
     )
     passes: tuple[str, ...] | None = option(
-        "--passes", "A,B", "run just these passes (see --emit passes)", read=names, otherwise="those that pay"
+        "--passes", "A,B", "run just these passes (`hdas emit FILE passes`)", read=names, otherwise="those that pay"
     )
     compile: bool = flag("--compile", "compile the network with torch.compile")
 

@@ -30,7 +30,7 @@ class ReportRuns(Command):
     runs: tuple[Path, ...] = position("RUN", "folders of runs or studies", read=Path, count="+")
     out: Path = option("-o", "--out", "FILE", "the page", read=Path, default=Path("report.html"))
     title: str = option("--title", "TEXT", "its title", otherwise="the names of the folders", default="")
-    json: Path | None = option("--json", "FILE", "also write what it says as JSON", read=Path)
+    json: Path | None = option("--json", "FILE", "also write what it says as JSON", read=Path, otherwise="nowhere")
     plugins: tuple[str, ...] = option(
         "--allow-plugin", "MODULE|FILE", "operations that derived files may name", many=True
     )

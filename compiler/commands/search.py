@@ -67,7 +67,7 @@ class Search(Command):
     json: bool = json_flag()
     report: bool = report_flag()
     optuna: str | None = option(
-        "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
+        "--optuna", "STORAGE", "also write trials to an Optuna storage, as sqlite:///trials.db", otherwise="nowhere"
     )
 
     def run(self) -> int:

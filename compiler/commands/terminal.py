@@ -19,7 +19,7 @@ class Completion(Command):
     """Print the completion of a shell, to be read by it when it starts.
 
     For bash: `eval "$(hdas completion bash)"` in .bashrc; for zsh the same, with zsh, in .zshrc; for fish:
-    `hdas completion fish > ~/.config/fish/completions/hdas.fish`.
+    `hdas completion fish > ~/.config/fish/conf.d/hdas.fish`.
     """
 
     name: ClassVar[str] = "completion"

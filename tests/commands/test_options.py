@@ -155,6 +155,7 @@ def test_help_is_short_and_has_every_default(command: type[Command], capsys: pyt
             if item.flags:
                 assert item.name in shown
                 assert f"(default: {item.otherwise})" in shown
+                assert item.otherwise != "None", f"{item.name} does not say what happens without it"
         foreign = {item.name for other in COMMANDS for item in options(other) if item.flags}
         foreign -= {item.name for item in options(command)} | {other.action for other in ACTIONS if other.action}
         assert [name for name in foreign if re.search(rf"\n  {name}\b(?!-)", text)] == []
