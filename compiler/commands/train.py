@@ -63,6 +63,9 @@ class Train(Command):
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         config = run_config(self.source, self.data, self.machine, self.run_options, kind="train")
         plan = plan_training(request, config, weights=self.weights)
+        if plan.program.train is None and self.data.data is None:
+            defaults = f"it is trained by the defaults of one, on {plan.settings.data.describe()}"
+            complain(f"warning: '{plan.program.name}' has no `train` section: {defaults}; --data names other data")
         from compiler.run_report.reading import whole_run
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process

@@ -162,3 +162,14 @@ def test_ranges_of_any_width_are_exact(folder: Path, capsys: pytest.CaptureFixtu
     width = 10**21
     low, high = (width * k * k + width * 10 + 10 for k in (3, 5))
     assert f"params {low:,} to {high:,}" in capsys.readouterr().out
+
+
+def test_a_network_without_a_train_section_is_said_to_train_on_the_defaults(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was told that cifar10 is missing, of which its file says nothing."""
+    assert compile_main(["net.hsp", "--train"]) != OK
+    said = capsys.readouterr().err
+    assert "'net' has no `train` section: it is trained by the defaults of one, on cifar10" in said
+    assert compile_main(["net.hsp", "--train", "--data", "fake", "--epochs", "0"]) != OK
+    assert "no `train` section" not in capsys.readouterr().err
