@@ -10,7 +10,7 @@ from pathlib import Path
 from hdas_dsl.text.diagnostics import Code, suggest, suggest_or_list
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import BUILTINS, QUANTITIES, WORDS, element_of
+from hdas_dsl.tree.words import BUILTINS, QUANTITIES, TOTALS, WORDS, element_of
 from hdas_dsl.units import LIBRARY, Unit
 
 from .report import Report
@@ -18,6 +18,14 @@ from .scope import Place, Scope
 
 NO_INPUTS = "a choice has no inputs of its own; an operation has: write `op item(x) = ...` and name it here"
 """The hint at an unknown name in a named choice."""
+
+COSTS = {
+    **dict.fromkeys(("flops", "flop", "madds", "mult_adds", "multiply_adds"), "macs"),
+    **dict.fromkeys(("size", "weights", "parameters"), "params"),
+    **dict.fromkeys(("time", "ms", "milliseconds", "speed"), 'latency("table.csv")'),
+    **dict.fromkeys(("ram", "bytes", "activations"), "memory"),
+}
+"""Other names of costs, by what the language calls them."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,10 @@ class Names:
         """The error of a name that nothing defines."""
         words = () if place is Place.NETWORK else (*WORDS, *BUILTINS)
         known = [*scope.names(), *self.unit.visible(), *words, *(QUANTITIES if scope.quantities else ())]
-        hint = self._elsewhere(expr.id) or suggest(expr.id, known)
+        cost = COSTS.get(expr.id.lower()) if scope.quantities else None
+        hint = self._elsewhere(expr.id) or (cost and f"did you mean `{cost}`?") or suggest(expr.id, known)
+        if hint is None and scope.quantities:
+            hint = f"quantities are {', '.join(TOTALS)}"
         if hint is None and scope.menu and place is Place.VALUE:
             hint = NO_INPUTS
         self.report.error(Code.UNKNOWN_NAME, expr.span, f"unknown {place.value} '{expr.id}'", hint)

@@ -18,6 +18,7 @@ from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Source, Span
 from hdas_dsl.tree.depth import MAX_DEPTH, nested_too_deeply
 
+from .number_hints import meant_number
 from .raw_tokens import RawTokens
 
 RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
@@ -142,8 +143,7 @@ class _Layout:
             self._bad_string(token)
         elif self.raw.is_glued(i):
             span = self._span(self.raw.tokens[i - 1]).to(self._span(token))
-            hint = "a number ends in a digit, K, M or G; a name starts with a letter"
-            self._wrong(Code.SYNTAX, span, f"'{span.text}' is neither a number nor a name", hint)
+            self._wrong(Code.SYNTAX, span, f"'{span.text}' is neither a number nor a name", meant_number(span.text))
         else:
             self._match(token)
             self.line.append(Token(BY, token, token.start_pos, end_pos=token.end_pos) if self._is_by(i) else token)

@@ -172,8 +172,15 @@ class _Error:
         if self.i > 1 and self.tokens[self.i - 2].type == LINE and self.last.type == "NAME":
             return suggest(self.last.value, BODY_WORDS if "LSQB" in self.accepts else SETTING_WORDS)
         if self.token.value == "=" and "COMPARE" in self.accepts:
-            return "a comparison is written '=='"
+            then = self.tokens[self.i + 1].value
+            return f"a comparison is written '{then}='" if then in ("<", ">") else "a comparison is written '=='"
         words = [token.value for token in self._backwards()]
+        if self.last.type == "NUMBER" and self.token.value in ("K", "M", "G"):
+            return f"write '{self.last}{self.token}'"
+        if words and words[-1] in ("minimize", "maximize") and self.token.type == "NAME":
+            return suggest(self.token.value, ["weight"])
+        if words and words[-1] == "require" and self.token.value in (",", "&", "&&"):
+            return "conditions are joined by 'and', or each has a line of its own"
         if self.token.value == "by" and words[1:] == ["method"]:
             return "no method builds on another: copy its lines, or write more in `search NET by METHOD { ... }`"
         if self.token.value == "," and "=" in words and LINE in self.accepts:
