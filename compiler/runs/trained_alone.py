@@ -69,6 +69,7 @@ class TrainedAlone(DerivedAlone):
         example = self.derived(self.text(space.candidate(0)))
         whole = example.train_settings.epochs
         self.budgets = Budgets(self.word.epochs or whole, whole)
+        self.batch = example.train_settings.batch
         self.data = self._held_out(example)
 
     @property

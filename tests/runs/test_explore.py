@@ -315,3 +315,22 @@ def test_what_cannot_be_trained_is_refused(file: Path) -> None:
         search(file, file.parent / "run")
     with pytest.raises(UsageError, match="no supernet"):
         load(file)
+
+
+def test_a_dry_run_says_what_all_trainings_take(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twice two epochs of 57 images, eight a step, for five trials and a repeat of the best; nothing is written."""
+    file.write_text(ALONE)
+    words = [str(file), "--search", "--dry-run", "--json", "--out", str(file.parent / "out")]
+    sets = ["--set", "judge=trained(epochs = 2, seeds = 2)", "--set", "confirm=best(1, seeds = 1)"]
+    assert compile_main([*words, *sets]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (size,) = found["parts"]
+    assert size["steps"] == (5 + 1) * 2 * 2 * 8
+    assert size["seconds"] > 0
+    assert size["memory"] > 0
+    assert "at most 6 trials, each a training of 4 epochs of 8 steps of 8 images" in "".join(found["said"])
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    rungs = ["--set", "derive=random(9)", "--set", "rungs=halving(start = 1, to = 4)"]
+    assert compile_main([*words, *rungs]) == 0
+    (size,) = json.loads(capsys.readouterr().out)["parts"]
+    assert size["seconds"] is None
