@@ -151,6 +151,12 @@ class DataOptions(OptionGroup):
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
     download: bool = flag("--download", "fetch missing data")
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options as they were given, for a command that is to read the same data."""
+        named = () if self.data is None else ("--data", self.data)
+        return named if self.data_root == Path("data") else (*named, "--data-root", str(self.data_root))
+
     def overrides(self) -> list[Override]:
         """The data as a setting."""
         from compiler.program.overrides import Override

@@ -182,15 +182,29 @@ class CommandParser(Parser):
             return f"there is no option '{name}': did you mean '{long}'?" if long in own else self._does_nothing(name)
         flags = [other.action for other in self.siblings if other.action] if self.form is Form.FLAG else []
         others = [spelling for other in self.siblings for item in options(other) for spelling in item.flags]
+        if said := self._another_action(name):
+            return said
         hint = suggest(name, own) or suggest(name, [*flags, *others])
         return f"there is no option '{name}'{f': {hint}' if hint else ''}"
 
     def _does_nothing(self, name: str) -> str:
         """Why an option of other commands is refused here."""
+        if said := self._another_action(name):
+            return said
         owners = [self._called(other) for other in self.siblings if any(name in item.flags for item in options(other))]
         reason = self.command.idle.get(name)
         belongs = f"it belongs to {listed(owners)}"
         return f"{name} does nothing {self._here()}: {f'{reason}; {belongs}' if reason else belongs}"
+
+    def _another_action(self, name: str) -> str | None:
+        """The form of an action that was given as a flag: `hdas search FILE --dry-run`."""
+        other = next((item for item in self.siblings if item.action == name), None)
+        if self.form is not Form.NAME or other is None:
+            return None
+        flag = self.command.action or ""
+        words = [item.metavar for item in options(other) if item.is_action]
+        words += [flag] if any(flag in item.flags for item in options(other)) else []
+        return f"{name} is an action of its own: `{' '.join([self._called(other), 'FILE', *words])}`"
 
     def _here(self) -> str:
         if self.form is Form.FLAG:

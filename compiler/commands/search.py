@@ -103,7 +103,7 @@ class Search(Command):
         if self.json:
             put_json(_answer(run, folder))
             return
-        for sentence in ending(run, folder, self.source.plugins):
+        for sentence in ending(run, folder, self.source.plugins, self.data.words):
             remark(sentence)
 
     def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:

@@ -17,18 +17,19 @@ MOST = 8
 """How many lines are said."""
 
 
-def ending(run: Run, folder: Path, plugins: Sequence[str] = ()) -> list[str]:
+def ending(run: Run, folder: Path, plugins: Sequence[str] = (), data: Sequence[str] = ()) -> list[str]:
     """At most eight lines on a run that came to its end; nothing of a run whose derived file is not there.
 
     Args:
         run: what the folder holds.
         folder: the folder, as the command line names it.
         plugins: what was allowed to the search, which the commands that are shown need too.
+        data: the options that named the data of the search: without them a training reads those of the file.
     """
-    return [] if run.derived is None else list(_lines(run, folder, plugins))[:MOST]
+    return [] if run.derived is None else list(_lines(run, folder, plugins, data))[:MOST]
 
 
-def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
+def _lines(run: Run, folder: Path, plugins: Sequence[str], data: Sequence[str]) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
@@ -44,12 +45,12 @@ def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
 
     if network is not None and network.is_space:
         yield f"derived architecture: {target}, a smaller space"
-        yield f"next: {command('hdas', 'search', target)}"
+        yield f"next: {command('hdas', 'search', target, *data)}"
         return
     yield f"derived architecture: {target}"
     following = [
-        (command("hdas", "train", target), "from scratch, and tested"),
-        (command("hdas", "versus", target, "9"), "is it better than chance?"),
+        (command("hdas", "train", target, *data), "from scratch, and tested"),
+        (command("hdas", "versus", target, "9", *data), "is it better than chance?"),
     ]
     written = (folder / REPORT).is_file()
     if not written:

@@ -252,6 +252,9 @@ def _exported(out: Path | None, stem: str, kind: ExportKind) -> Path:
 
 def _wanted(program: Program, names: tuple[str, ...]) -> tuple[Phase, ...]:
     """The phases to run: those named, or all that are not optional."""
+    if not program.phases and not program.is_space:
+        way = "`hdas train FILE` trains it, and `hdas dry-run FILE --train` says what that takes"
+        raise UsageError(f"'{program.name}' is an architecture, in which nothing is left to search: {way}")
     if not program.phases:
         data = "digits" if program.train is None else program.train_settings.data.describe()
         written = f"search {program.network.name} {{ data = {data} }}"

@@ -97,6 +97,21 @@ def test_the_action_of_an_idle_option_is_named(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["search", DARTS, "--dry-run"], "--dry-run is an action of its own: `hdas dry-run FILE --search`"),
+        (["train", DARTS, "--dry-run"], "--dry-run is an action of its own: `hdas dry-run FILE --train`"),
+        (["search", DARTS, "--train"], "--train is an action of its own: `hdas train FILE`"),
+        (["check", DARTS, "--versus", "9"], "--versus is an action of its own: `hdas versus FILE N`"),
+    ],
+)
+def test_an_action_given_as_a_flag_is_told_its_form(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(hdas_main, words, capsys).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (["--cuont"], "there is no option '--cuont': did you mean '--count'?"),
         (["--count", "--uniqe=pruned"], "there is no option '--uniqe': did you mean '--unique'?"),
         (["--search", "--checkpoint-evry", "3"], "did you mean '--checkpoint-every'?"),

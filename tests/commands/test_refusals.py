@@ -56,6 +56,11 @@ REFUSALS = [
     (2, "no device 'tpu'", ["space.hsp", "--search", "--device", "tpu"]),
     (2, "none of float32", ["space.hsp", "--search", "--precision", "8"]),
     # Searches
+    (
+        2,
+        "'Net' is an architecture, in which nothing is left to search: `hdas train FILE`",
+        ["positions.hsp", "--search"],
+    ),
     (1, "has no gradient that `order = second`", ["second.hsp"]),
     (1, "has no gradient that `order = second`", ["second.hsp", "--search"]),
     (2, "--set order=second: `relax = sample` has", ["drawn.hsp", "--search", "--set", "order=second"]),

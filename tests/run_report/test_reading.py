@@ -326,3 +326,11 @@ def test_a_report_is_written_while_a_run_is_under_way(runs: Path) -> None:
 )
 def test_a_time_in_two_units(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_what_to_do_next_names_the_data_that_the_search_was_given(runs: Path) -> None:
+    said = ending(run_of("a", Path("a")), Path("a"), data=("--data", "folder:my pets", "--data-root", "elsewhere"))
+    options = "--data 'folder:my pets' --data-root elsewhere"
+    assert f"hdas train a/derived.hsp {options} " in "\n".join(said)
+    assert f"hdas versus a/derived.hsp 9 {options} " in "\n".join(said)
+    assert "hdas-report a " in "\n".join(said)
