@@ -21,6 +21,7 @@ from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
 from compiler.program.model import Program, deciding
+from compiler.util.errors import UsageError
 
 
 def cardinality(space: Elaborated) -> int:
@@ -87,6 +88,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     given = graph.output_shapes
     output = given[0] if len(given) == 1 else None
     number, uncounted = _number(space)
+    open_costs = unknown(space, total.params is None) if every else {}
     classes = output.c if output is not None and isinstance(output.c, int) else None
     return {
         "name": space.name,
@@ -96,7 +98,8 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if every and space.is_space else {},
         "latency": latencies(space) if every and not space.is_space else {},
-        "unknown": unknown(space, total.params is None) if every else {},
+        "unknown": open_costs,
+        **({"impossible": never} if (never := impossible(space) if every and not open_costs else None) else {}),
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -163,6 +166,19 @@ def unknown(space: Elaborated, totals: bool) -> dict[str, str]:
             except ExistenceTooComplexError:  # Its architectures have values, one by one.
                 continue
     return found
+
+
+def impossible(space: Elaborated) -> str | None:
+    """Why no architecture meets what a space requires, as its search would refuse it; None where one may."""
+    if not space.is_space:
+        return None
+    from compiler.analysis.requirements.constrained import check_feasible  # numpy
+
+    try:
+        check_feasible(Requirements(space))
+    except UsageError as reason:
+        return str(reason)
+    return None
 
 
 def choice(decision: Decision) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         if name in ("params", "macs", "memory"):  # They stand in rows of their own.
             continue
         console.print(f"  [yellow]not known[/]: {escape(printable(f'{name}: {reason}'))}")
+    if "impossible" in facts:
+        console.print(f"  [yellow]not to be searched[/]: {escape(printable(facts['impossible']))}")
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {escape(printable(message))}")
     blocks = [

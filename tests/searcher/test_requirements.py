@@ -122,6 +122,9 @@ def test_a_train_section_is_about_the_trained_network(tmp_path: Path) -> None:
 
 def test_what_cannot_be_met_is_refused_before_the_search(tmp_path: Path) -> None:
     path = written(tmp_path, required="require params <= 10")
+    program, _ = compile_file(path)
+    assert program is not None
+    assert str(facts(program.network)["impossible"]).startswith("no architecture of 'Net' has `params` at most 10: at")
     with pytest.raises(UsageError, match=r"no architecture of 'Net' has `params` at most 10: at least it is"):
         api.search(path, tmp_path / "run", epochs=1000)
     assert not (tmp_path / "run").exists()

@@ -67,11 +67,14 @@ class Count:
             return f"{self.number:,}"
         if self.exact is not None:
             return f"{self.exact:,} of {self.number:,}, which `require {self.unchecked}` leaves"
+        before = f"{self.number:,} before `require {self.unchecked}`"
+        if self.meeting in (0, self.asked):  # a standard error of 0 would be wrong
+            bound = 3 * self.number / self.asked  # 95% confidence: (1 - 3 / n) ** n is 5%
+            most = f"all but {bound:.2g} at most" if self.meeting else f"fewer than {bound:.2g}"
+            return f"{before}, {most} after it by 95% confidence ({self.meeting} of {self.asked} drawn meet it)"
         about, error = self.estimate
         sampled = f"{self.meeting} of {self.asked} drawn meet it"
-        return (
-            f"{self.number:,} before `require {self.unchecked}`, about {about:.3g} +- {error:.2g} after it ({sampled})"
-        )
+        return f"{before}, about {about:.3g} +- {error:.2g} after it ({sampled})"
 
 
 def count(listing: Architectures, seed: int = 0, same: str = "", graphs: int = MOST) -> Count:

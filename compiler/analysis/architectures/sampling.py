@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from compiler.analysis.requirements.alive import lives
+from compiler.analysis.requirements.constrained import check_feasible
 from compiler.util.errors import UsageError
 
 from .constraints import Verdict
@@ -16,7 +17,11 @@ TRIES = 300
 """How many architectures in a row may miss a requirement before sampling gives up."""
 
 MOST_ASKED = 500_000
-"""How many decisions are asked for a requirement, of architectures in a row that miss it, before a list gives up."""
+"""How many decisions are asked for a requirement, of architectures in a row that miss it, before a list gives up, or a
+draw from one network, which is judged as fast as one of a list: without any compilation."""
+
+TIMES = 20
+"""How often each architecture of a small space is drawn, in the mean, before a draw gives up."""
 
 
 def sample(listing: Architectures, count: int, seed: int = 0, weighted: bool = False) -> Iterator[Architecture]:
@@ -55,11 +60,36 @@ def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator
 
 def _draw(listing: Architectures, source: Random, weighted: bool, notes: dict[str, str]) -> Architecture:
     nearest = Nearest(listing)
-    for _ in range(TRIES):
+    for _ in range(_tries(listing)):
         found = listing.drawn(source, weighted, notes)
         if found is not None and nearest.meets(found):
             return found
-    raise nearest.refusal()
+    raise UsageError(f"{nearest.refusal()}{_rare(listing, nearest.tries, weighted)}")
+
+
+def _tries(listing: Architectures) -> int:
+    """How many draws may miss the requirements: more where a draw is judged without any compilation."""
+    if listing.grammar is not None or len(listing.parts) > 1:
+        return TRIES
+    return max(TRIES, min(MOST_ASKED // (1 + len(listing.decisions)), TIMES * listing.number))
+
+
+def _rare(listing: Architectures, tries: int, weighted: bool) -> str:
+    """How rare architectures are that meet the requirements where none of so many draws did, and what finds one.
+
+    Raises:
+        UsageError: none meets them, which is certain.
+    """
+    if not tries or listing.grammar is not None:
+        return ""
+    for part in listing.parts:
+        check_feasible(part.uncounted)
+    if not weighted and tries >= TIMES * listing.number:
+        return f"; there are {listing.number:,}, and each was drawn {TIMES} times in the mean"
+    # Of a share p of all, n draws miss it with the probability (1 - p) ** n: 5% where p is 3 / n.
+    share = "such draws" if weighted else "architectures"
+    found = "`hdas search FILE --method random_search` finds some, though not uniformly"
+    return f"; by 95% confidence fewer than 1 in {tries // 3:,} {share} meets it; {found}"
 
 
 class Nearest:
@@ -83,7 +113,7 @@ class Nearest:
         if self.verdict is None:
             return UsageError(f"the network fits none of {TRIES} derivations that were drawn")
         broken = " and ".join(self.verdict.reasons)
-        message = f"none of {self.tries} architectures meets `require {self.listing.uncounted}`"
+        message = f"none of {self.tries:,} architectures meets `require {self.listing.uncounted}`"
         return UsageError(f"{message}: the nearest is {self.verdict.distance:.1%} away from `{broken}`")
 
 
