@@ -13,6 +13,7 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SOURCE
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
+from hdas_dsl.text.printable import encodable
 from hdas_dsl.text.reading import read_named
 
 
@@ -90,7 +91,7 @@ def _known(folder: Path) -> tuple[str, ...]:
 def _files(program: Program, folder: Path) -> dict[Path, bytes]:
     """What is written there, by path; not a file that is read from there."""
     root, where = program.unit, folder / SOURCE
-    found = {Path(Path(root.source.name).name): root}
+    found = {Path(encodable(Path(root.source.name).name)): root}  # the record of the run names it in JSON
     for unit in root.all_used():
         if unit is root or unit.path is None or unit.shipped or root.path is None:
             continue

@@ -29,6 +29,7 @@ FILES = {
         body="Micro", section="search Net {\n  data = digits\n  order = second\n  relax = sample\n}"
     ),
     "small.hsp": NET.format(body="Micro", section="search Net {\n  data = digits\n  require params <= 3\n}"),
+    "free.hsp": NET.format(body="Micro", section=""),
     "net.hsp": NET.format(body="relu", section=""),
     "flat.hsp": "hsp 1\nnetwork Net(x: [64]) {\n  output x -> (linear(4) | linear(4))\n}\nsearch Net {\n}\n",
     "dense.hsp": "hsp 1\nnetwork Net(x: [1, 8, 8]) {\n  output conv(x, 3 | 5, 10)\n}\nsearch Net {\n}\n",
@@ -58,13 +59,13 @@ REFUSALS = [
     # Searches
     (
         2,
-        "'Net' is an architecture, in which nothing is left to search: `hdas train FILE`",
+        "'positions' is an architecture, in which nothing is left to search: `hdas train FILE`",
         ["positions.hsp", "--search"],
     ),
     (1, "has no gradient that `order = second`", ["second.hsp"]),
     (1, "has no gradient that `order = second`", ["second.hsp", "--search"]),
     (2, "--set order=second: `relax = sample` has", ["drawn.hsp", "--search", "--set", "order=second"]),
-    (2, "no `search` section, which says how and on what: add `search Net { data = digits }`", ["net.hsp", "--search"]),
+    (2, "how and on what: add `search Net { data = digits }`", ["free.hsp", "--search"]),
     (2, "this file has no phases", ["space.hsp", "--search", "--phases", "micro"]),
     (2, "did you mean 'micro'?", [str(SPACES / "hdas_digits.hsp"), "--search", "--phases", "micor"]),
     (2, "takes 64, which is not an image", ["flat.hsp", "--search"]),
