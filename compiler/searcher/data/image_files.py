@@ -150,6 +150,19 @@ def check_classes(before: Samples, after: Samples) -> None:
             raise DataError(f"no image of the class '{before.classes[label]}' can be used: all of them are broken")
 
 
+def absent_classes(train: Samples, test: Samples) -> tuple[str, ...]:
+    """A warning about classes that one part of a folder has and the other lacks, as where a class has one image."""
+    warnings = []
+    if isinstance(train, ImageFiles) and isinstance(test, ImageFiles):
+        for word, here, there in (("training", train, test), ("test", test, train)):
+            missing = sorted({*there.labels.tolist()} - {*here.labels.tolist()})
+            names = ", ".join(f"'{train.classes[label]}'" for label in missing[:3])
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            if missing:
+                warnings.append(f"no {word} image is of the class {names}{more}")
+    return tuple(warnings)
+
+
 class _Room:
     """Memory that is left for images, in bytes; threads take from it."""
 

@@ -20,7 +20,7 @@ from compiler.util.plural import plural
 
 from .builtin import LoadOptions, build
 from .check import check_labels, check_source
-from .image_files import BrokenFile, check_classes
+from .image_files import BrokenFile, absent_classes, check_classes
 from .mask_files import MaskFiles
 from .resolution import prepared
 from .source import Batch, Inputs, Pairing, Pixels, Samples, Shape, Source, Tensors, each, show
@@ -157,6 +157,7 @@ def load_data(
     parts = (train, source.test)
     read = [prepared(samples, (shape[1], shape[2])) for samples in parts]
     warnings = broken_warnings(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
+    warnings += absent_classes(*parts)
 
     def images(part: int, random: bool) -> Images:
         samples = read[part][0]

@@ -50,6 +50,7 @@ def test_classes_alone_hold_out_a_fifth_of_each(tmp_path: Path) -> None:
     data = load_data(PLAIN, tmp_path, input_shape=(3, 8, 8))
     assert data.test.samples.labels.bincount(minlength=3).tolist() == [1, 4, 0]  # few, many, one
     assert (len(data.train), data.classes) == (21, 3)
+    assert data.warnings == ("no test image is of the class 'one'",)
     colours = [{tuple(image[:, 4, 4].tolist()) for image in levels(data, part)} for part in ("train", "test")]
     assert len(colours[0] | colours[1]) == 26
     assert not colours[0] & colours[1]

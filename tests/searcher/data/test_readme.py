@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
 
 from compiler.searcher.data import builtin
 from compiler.searcher.data.class_folders import ENDINGS, HELD_OUT, HELD_OUT_SHARE, TRAINING
@@ -54,6 +59,22 @@ def test_means_and_standard_deviations_are_those_of_the_code() -> None:
     assert rows.pop("digits") == [f"{digits[name][0]:.4f}" for name in ("mean", "std")]
     code = Path(builtin.__file__).read_text()
     assert [number for row in rows.values() for number in row if number not in code] == []
+
+
+def test_the_program_for_one_image_gives_what_a_folder_gives(tmp_path: Path) -> None:
+    """Images wider, higher and as large as the network's, with and without transparency."""
+    block = README[README.index("## One image file") :].split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    noise = np.random.default_rng(0).integers(0, 256, (50, 50, 4), dtype=np.uint8)
+    for at, (high, wide, mode) in enumerate([(20, 31, "RGB"), (50, 17, "RGBA"), (16, 24, "RGB"), (9, 50, "L")]):
+        for part in ("train", "val"):
+            (tmp_path / part / "one").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noise[:high, :wide]).convert(mode).save(tmp_path / part / "one" / f"{at}.png")
+    test = load_data(Folder(), tmp_path, input_shape=(3, 16, 24)).test
+    images, _ = test.finish(test.read(torch.arange(4)))
+    given = [names["prepared"](tmp_path / "val" / "one" / f"{at}.png", 16, 24) for at in range(4)]
+    torch.testing.assert_close(torch.from_numpy(np.concatenate(given)), images, rtol=0, atol=1e-5)
 
 
 def test_each_file_of_the_room_is_listed() -> None:

@@ -29,7 +29,7 @@ def test_a_builder_that_returns_something_else_is_refused(own_names: None) -> No
 
 def test_the_example_of_the_readme(own_names: None) -> None:
     readme = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", readme.partition("## A dataset of your own")[2], re.DOTALL)
     exec(code, {"__name__": "example"})
     settings, wrong = read_search({"data": (Applied("stripes", (), {"weights_share": 0.5, "crop": 1}), NOWHERE)})
     assert wrong == []
