@@ -117,7 +117,7 @@ def test_passes_by_name() -> None:
 def test_sizes() -> None:
     assert [read_bytes(text) for text in ("800M", "1.5g", "2 GiB", "4096")] == [800 << 20, 3 << 29, 2 << 30, 4096]
     for wrong in ("", "many", "-1G", "0", "1X", "inf"):
-        with pytest.raises(UsageError, match="no size of memory"):
+        with pytest.raises(UsageError, match="is not a size of memory"):
             read_bytes(wrong)
 
 

@@ -215,7 +215,7 @@ def test_explore(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("--sample", "2"), "--out DIR says where"),
+        (("--sample", "2"), "name their folder with --out DIR"),
         (("--sample", "0"), "at least one"),
         (("--enumerate",), "has 15,625 architectures: --limit N"),
         (("--enumerate", "--limit", "0"), "at least one"),

@@ -96,7 +96,7 @@ def test_what_is_not_allowed_is_not_run(net: Path) -> None:
     with pytest.raises(UsageError, match=r"--allow-plugin hill\.py allows it"):
         list(study(net, net.parent / "run"))
     hill(net).write_text(HILL.replace("class Hill(OwnProposer)", "class Hill"))
-    with pytest.raises(UsageError, match="no `OwnProposer`"):
+    with pytest.raises(UsageError, match="is not an `OwnProposer`"):
         list(study(net, net.parent / "run", plugins=[hill(net)]))
     hill(net).write_text(HILL.replace("__call__", "say"))
     with pytest.raises(UsageError, match="cannot be called"):

@@ -165,7 +165,7 @@ REFUSED = {
     "a = x -> scan(Narrow)": "'next_state' gets 2x6 of a cell whose state is 4x6",
     "a = x -> scan(add)": "a recurrence is one of a cell or stage; write a `cell`",
     "a = x -> scan(Plain | Wide)": "a recurrence is one of a cell or stage; each choice of cells",
-    "a = x -> scan(Sized, c = 4 | 8)": "no state that a loop starts from; each width has a `scan` of its own",
+    "a = x -> scan(Sized, c = 4 | 8)": "is not a state that a loop starts from; each width has a `scan` of its own",
     "a = next_state(Plain(x, x), x)": "'x' is not a state that a loop starts from; `x -> scan(Cell)`",
     "a = project(x, x)": "'project' reads a `weight_matrix`, not a tensor of shape 4x6",
     "a = project(x, weight_matrix(x, 5, 3))": "'project' multiplies 4 channels by a matrix for 3",
