@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated, elaborate
-from compiler.elaborate.values import Bundle, Compose, Function, Partial
+from compiler.elaborate.values import Function
 from compiler.ir.decision import Selection
-from compiler.ir.undecided import Var
 from compiler.util.errors import HdasError
 from hdas_dsl.text.diagnostics import HspError
+
+from .assignment import undecided
 
 
 class DifferentDecisionsError(HdasError):
@@ -52,24 +53,11 @@ def _elaborated(space: Elaborated) -> Elaborated:
     label = root.path if root.path != root.definition.name else None
     function = Function(root.definition, root.instance, label)
     # What a default chooses is chosen there again: given, its values would speak of decisions that are never made.
-    given = {name: value for name, value in space.given.items() if not _chooses(value)}
+    given = {name: value for name, value in space.given.items() if next(undecided(value), None) is None}
     found, diagnostics = elaborate(function, given, frozenset(), externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found
-
-
-def _chooses(value: object) -> bool:
-    """Whether a value of an argument differs by decisions."""
-    match value:
-        case Var():
-            return True
-        case Bundle(items=parts) | Compose(stages=parts):
-            return any(_chooses(part) for part in parts)
-        case Partial():
-            named = (part for _, part in value.named)
-            return any(_chooses(part) for part in (value.function, *value.positional, *named))
-    return False
 
 
 def _kept(space: Elaborated, network: Elaborated, path: str) -> tuple[int, ...]:

@@ -112,7 +112,7 @@ def choices(rows: Sequence[Row], folder: Path) -> Iterator[str]:
         if (best := row.best) is not None:
             tested = f"{row.metric.name} {row.metric.show(best.tested, 2)}"
             yield (
-                f"{row.combination}: seed {best.seed} has the lowest training loss, by which no test image chooses; "
+                f"{row.combination}: seed {best.seed} has the lowest training loss; "
                 f"its test {tested} ({folder / best.name})"
             )
 
